@@ -1,0 +1,189 @@
+"""The tables, for SQLite and PostgreSQL. Alembic's migrations create them; this is what the code queries through.
+
+``spans`` holds facts in columns, ``originals`` what was sent. ``traces`` and ``calls`` are derived by the summariser
+and can be rebuilt from the two at any time. Ids of projects are small integers because every span carries one.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+#: Autoincrementing 64-bit key on both engines (SQLite needs INTEGER to make it the rowid).
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+# One row per ingest transaction.
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("span_count", Integer, nullable=False),
+)
+
+# One row per trace and request: zstd-compressed OTLP TracesData, byte for byte what the sender said of these spans.
+originals = Table(
+    "originals",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("batch_id", BigInteger, nullable=False),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("ix_originals_batch", "batch_id"),
+)
+
+spans = Table(
+    "spans",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    Column("span_id", LargeBinary(8), nullable=False),
+    Column("parent_span_id", LargeBinary(8)),
+    Column("project_id", Integer, nullable=False),
+    Column("original_id", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),  # 0 unset, 1 ok, 2 error: OTLP's own codes
+    Column("service", Text),
+    Column("scope", Text),
+    Column("request_model", Text),
+    Column("response_model", Text),
+    Column("provider", Text),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    # the rarer parts of usage as JSON: cache_read_tokens, cache_write_tokens, reasoning_tokens, audio_*, estimated
+    Column("usage_details", Text),
+    Column("cost_status", SmallInteger),  # NULL no call, 0 unpriced, 1 computed, 2 reported
+    Column("cost_total", BigInteger),
+    Column("cost_input", BigInteger),
+    Column("cost_output", BigInteger),
+    Column("cost_reported", BigInteger),
+    Column("price_id", Text),
+    Column("ttft_ns", BigInteger),
+    Column("response_id", Text),
+    Column("session_id", Text),
+    Column("user_id", Text),
+    # JSON of what few spans have: tags, metadata, finish_reasons
+    Column("extra", Text),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("counted", Boolean, nullable=False),
+    Column("duplicate_of", Text),
+    UniqueConstraint("trace_id", "span_id", name="uq_spans_ids"),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("trace_id", LargeBinary(16), primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("span_count", Integer, nullable=False),
+    Column("error_count", Integer, nullable=False),
+    Column("root_span_id", LargeBinary(8)),
+    Column("session_id", Text),
+    Column("user_id", Text),
+    Column("tags", Text),
+    Column("metadata", Text),
+    Column("input", Text),  # JSON, cut to a preview
+    Column("output", Text),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("usage", Text),  # JSON of model.Usage, None left out
+    Column("total_tokens", BigInteger),
+    Column("cost_status", SmallInteger),
+    Column("cost_total", BigInteger),
+    Column("cost_input", BigInteger),
+    Column("cost_output", BigInteger),
+    Column("cost_reported", BigInteger),
+    Column("llm_calls", Integer, nullable=False),
+    Column("unpriced_calls", Integer, nullable=False),
+    Column("ttft_ns", BigInteger),
+    Index("ix_traces_start", "start_ns", "trace_id"),
+    Index("ix_traces_project_start", "project_id", "start_ns", "trace_id"),
+    Index("ix_traces_session", "session_id", "start_ns"),
+    Index("ix_traces_user", "user_id", "start_ns"),
+)
+
+# One row per counted call, replaced with its trace's summary.
+calls = Table(
+    "calls",
+    metadata,
+    Column("trace_id", LargeBinary(16), primary_key=True),
+    Column("span_id", LargeBinary(8), primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("model", Text),
+    Column("provider", Text),
+    Column("session_id", Text),
+    Column("user_id", Text),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("cache_read_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("audio_input_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("audio_output_tokens", BigInteger),
+    Column("estimated", Boolean, nullable=False),
+    Column("cost_status", SmallInteger, nullable=False),
+    Column("cost_total", BigInteger),
+    Column("cost_input", BigInteger),
+    Column("cost_output", BigInteger),
+    Column("cost_reported", BigInteger),
+    Column("ttft_ns", BigInteger),
+    Index("ix_calls_project_start", "project_id", "start_ns"),
+    Index("ix_calls_start", "start_ns"),
+    sqlite_with_rowid=False,
+)
+
+queue_items = Table(
+    "queue_items",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("consumer", Text, nullable=False),
+    Column("batch_id", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),  # ready, claimed, buried
+    Column("attempts", Integer, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("due_ns", BigInteger, nullable=False),
+    Column("lease_ns", BigInteger),  # when the claim runs out
+    Column("worker", Text),
+    Column("token", Text),
+    Column("error", Text),
+    Column("payload", Text),  # JSON
+    Index("ix_queue_due", "consumer", "state", "due_ns", "id"),
+)
