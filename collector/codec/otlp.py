@@ -198,13 +198,8 @@ def _span_of(wired: Any, resource: Attributes, scope: str | None) -> Span:
 
 def attributes_of(pairs: Iterable[Any]) -> Attributes:
     """OTLP KeyValues as a dict; of a key sent twice the last counts."""
-    attributes: Attributes = {}
-    for pair in pairs:
-        value = pair.value
-        # Nearly all values are strings, and asking for one is several times cheaper than asking which it is.
-        text = value.string_value
-        attributes[pair.key] = text if text else _value_of(value)
-    return attributes
+    # Nearly all values are strings, and asking for one is several times cheaper than asking which it is.
+    return {pair.key: pair.value.string_value or _value_of(pair.value) for pair in pairs}
 
 
 def _value_of(value: Any) -> Value:
@@ -212,7 +207,8 @@ def _value_of(value: Any) -> Value:
     if which is None:
         return None
     if which == "array_value":
-        return [_value_of(item) for item in value.array_value.values]
+        # Long arrays are vectors.
+        return [item.double_value or _value_of(item) for item in value.array_value.values]
     if which == "kvlist_value":
         return {pair.key: _value_of(pair.value) for pair in value.kvlist_value.values}
     return getattr(value, which)
