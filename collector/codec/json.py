@@ -119,7 +119,9 @@ def _any_value(source: Any, depth: int) -> Any:
     for name, read in _SCALARS.items():
         value = source.get(name)
         if value is not None:
-            return AnyValue(**{_SNAKE.get(name, name): read(value)})
+            scalar = AnyValue()
+            setattr(scalar, _SNAKE.get(name, name), read(value))
+            return scalar
     array = _get(source, "arrayValue", "array_value")
     if isinstance(array, dict):
         value = AnyValue()
