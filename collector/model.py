@@ -295,3 +295,12 @@ class Call:
     time_to_first_token_ns: int | None = None
 
 
+@dataclass(slots=True)
+class SummaryUpdate:
+    """What the summariser found for one trace, stored in one transaction: replaces what was there."""
+
+    summary: TraceSummary
+    calls: list[Call]
+    #: every span whose usage and cost are counted elsewhere -> the ``TRACE:SPAN`` it repeats, None where it is a sum
+    #: of others; all other spans of the trace are counted
+    uncounted: dict[bytes, str | None] = field(default_factory=dict)

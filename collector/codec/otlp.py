@@ -8,7 +8,7 @@ that concatenating decompressed chunks gives a valid request again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import zstandard
@@ -24,10 +24,26 @@ _STATUS: Final[dict[int, Status]] = {0: "unset", 1: "ok", 2: "error"}
 #: More reasons than this are counted, not listed.
 MAX_REASONS: Final = 8
 ZSTD_LEVEL: Final = 1
+#: Keys remembered by ``Wanted``: applications use some hundreds, a hostile sender any number.
+MAX_KEYS: Final = 8192
 #: A chunk comes from one request, so it is never larger than a receiver lets in.
 MAX_CHUNK_BYTES: Final = 256 * 1024 * 1024
 
 _local = threading.local()
+
+
+class Wanted(dict[str, bool]):
+    """Which attribute keys to decode: all but those that begin with a prefix. Remembers what it was asked."""
+
+    def __init__(self, leave_out: tuple[str, ...]) -> None:
+        super().__init__()
+        self._leave_out = leave_out
+
+    def __missing__(self, key: str) -> bool:
+        if len(self) >= MAX_KEYS:
+            self.clear()
+        wanted = self[key] = not key.startswith(self._leave_out)
+        return wanted
 
 
 class MalformedBody(ValueError):
@@ -49,10 +65,10 @@ def decompress(data: bytes) -> bytes:
     return bytes(decompressor.decompress(data, max_output_size=MAX_CHUNK_BYTES))
 
 
-def decode_traces(body: bytes) -> SpanBatch:
+def decode_traces(body: bytes, wanted: Wanted | None = None) -> SpanBatch:
     """A protobuf request. Single bad spans are counted in ``rejected``; invalid UTF-8 is replaced by U+FFFD.
 
-    Raises ``MalformedBody`` where nothing can be read.
+    Only attributes whose keys ``wanted`` has are decoded; the chunks have all. Raises ``MalformedBody`` where nothing can be read.
     """
     request = TracesData()
     try:
@@ -62,19 +78,19 @@ def decode_traces(body: bytes) -> SpanBatch:
         if repaired is None:
             raise MalformedBody("the body is not a valid protobuf ExportTraceServiceRequest") from error
         request.ParseFromString(repaired)
-    return _batch_of(request)
+    return _batch_of(request, wanted)
 
 
-def decode_traces_json(body: bytes) -> SpanBatch:
+def decode_traces_json(body: bytes, wanted: Wanted | None = None) -> SpanBatch:
     """A request in OTLP's JSON encoding: hex ids, 64-bit integers as strings or numbers, unknown fields ignored.
 
-    Raises ``MalformedBody`` where the document is not one.
+    ``wanted`` as in ``decode_traces``. Raises ``MalformedBody`` where the document is not one.
     """
     try:
         request, faults = request_of_json(body)
     except JsonFault as error:
         raise MalformedBody(str(error)) from error
-    batch = _batch_of(request)
+    batch = _batch_of(request, wanted)
     batch.rejected += len(faults)
     batch.rejected_reasons = (faults + batch.rejected_reasons)[:MAX_REASONS]
     return batch
@@ -82,15 +98,63 @@ def decode_traces_json(body: bytes) -> SpanBatch:
 
 def spans_of(data: bytes) -> list[Span]:
     """The spans of one compressed chunk in the order of their positions, as they were sent: no facts."""
-    spans: list[Span] = []
-    for resource_spans in TracesData.FromString(decompress(data)).resource_spans:
-        resource = attributes_of(resource_spans.resource.attributes)
-        for scope_spans in resource_spans.scope_spans:
-            scope = scope_spans.scope.name or None
-            spans.extend(_span_of(wired, resource, scope) for wired in scope_spans.spans)
-    for position, span in enumerate(spans):
+    original = Original(data)
+    return [original.span(position) for position in range(len(original))]
+
+
+class Original:
+    """One compressed chunk, parsed once; its spans are decoded when they are asked for, which costs far more."""
+
+    __slots__ = ("_message", "_resources", "_spans")
+
+    def __init__(self, data: bytes) -> None:
+        """Raises ``zstandard.ZstdError`` or ``DecodeError`` where the data is damaged."""
+        self._message = TracesData.FromString(decompress(data))
+        self._resources: dict[int, Attributes] = {}
+        self._spans = [
+            (wired, number, scope_spans.scope.name or None)
+            for number, resource_spans in enumerate(self._message.resource_spans)
+            for scope_spans in resource_spans.scope_spans
+            for wired in scope_spans.spans
+        ]
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def span(self, position: int) -> Span:
+        """As it was sent: no facts. Raises ``IndexError``."""
+        wired, number, scope = self._spans[position]
+        resource = self._resources.get(number)
+        if resource is None:
+            resource = attributes_of(self._message.resource_spans[number].resource.attributes)
+            self._resources[number] = resource
+        span = _span_of(wired, resource, scope)
         span.position = position
-    return spans
+        return span
+
+    def texts(self, wanted: Callable[[str], bool]) -> Iterator[str]:
+        """Names and status messages of all spans, and the strings in their attributes and those of their events
+        whose keys are wanted."""
+        for wired, _, _ in self._spans:
+            yield wired.name
+            yield from _texts_in(wired.attributes, wanted)
+            for event in wired.events:
+                yield from _texts_in(event.attributes, wanted)
+            yield wired.status.message
+
+
+def _texts_in(pairs: Iterable[Any], wanted: Callable[[str], bool]) -> Iterator[str]:
+    for pair in pairs:
+        value = pair.value
+        text = value.string_value
+        if text:
+            if wanted(pair.key):
+                yield text
+        elif value.HasField("array_value"):
+            if wanted(pair.key):
+                yield from (item.string_value for item in value.array_value.values)
+        elif value.HasField("kvlist_value"):
+            yield from _texts_in(value.kvlist_value.values, wanted)
 
 
 class _Chunks:
@@ -128,7 +192,7 @@ class _Chunks:
         ]
 
 
-def _batch_of(request: Any) -> SpanBatch:
+def _batch_of(request: Any, wanted: Wanted | None) -> SpanBatch:
     batch = SpanBatch()
     chunks = _Chunks()
     spans = batch.spans
@@ -146,7 +210,7 @@ def _batch_of(request: Any) -> SpanBatch:
                 if fault:
                     _reject(batch, fault)
                     continue
-                span = _span_of(wired, resource, scope)
+                span = _span_of(wired, resource, scope, wanted)
                 span.project, span.service = project, service
                 chunks.add(span, wired.SerializeToString())
                 spans.append(span)
@@ -174,7 +238,7 @@ def _fault_of(wired: Any) -> str | None:
     return None
 
 
-def _span_of(wired: Any, resource: Attributes, scope: str | None) -> Span:
+def _span_of(wired: Any, resource: Attributes, scope: str | None, wanted: Wanted | None = None) -> Span:
     parent = wired.parent_span_id
     status = wired.status
     events = wired.events
@@ -190,7 +254,7 @@ def _span_of(wired: Any, resource: Attributes, scope: str | None) -> Span:
         status.message,
         scope,
         resource,
-        attributes_of(wired.attributes),
+        attributes_of(wired.attributes) if wanted is None else _attributes_in(wired.attributes, wanted),
         [Event(e.name, e.time_unix_nano, attributes_of(e.attributes)) for e in events] if events else (),
         [Link(k.trace_id, k.span_id, attributes_of(k.attributes)) for k in links] if links else (),
     )
@@ -200,6 +264,11 @@ def attributes_of(pairs: Iterable[Any]) -> Attributes:
     """OTLP KeyValues as a dict; of a key sent twice the last counts."""
     # Nearly all values are strings, and asking for one is several times cheaper than asking which it is.
     return {pair.key: pair.value.string_value or _value_of(pair.value) for pair in pairs}
+
+
+def _attributes_in(pairs: Iterable[Any], wanted: Wanted) -> Attributes:
+    """``attributes_of`` for some: reading a value costs more than looking its key up."""
+    return {key: pair.value.string_value or _value_of(pair.value) for pair in pairs if wanted[key := pair.key]}
 
 
 def _value_of(value: Any) -> Value:

@@ -30,6 +30,19 @@ class Item:
     payload: dict[str, Any] | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class BuriedItem:
+    """What is shown of an item that was given up. ``reason`` is why."""
+
+    id: int
+    consumer: str
+    batch_id: int
+    attempts: int
+    created_ns: int
+    reason: str
+    payload: dict[str, Any] | None = None
+
+
 @dataclass(slots=True)
 class QueueStats:
     """``lag_ns``: age of the oldest item that is not buried; 0 when there is none."""
@@ -41,7 +54,17 @@ class QueueStats:
 
 
 class Queue(Protocol):
-    """Items leave by ``ack`` only. Every call is one transaction; ``now_ns`` is the caller's clock."""
+    """Items leave by ``ack``, or with the results of their work. Every call is one transaction; ``now_ns`` is the
+    caller's clock. Raises ``storage.api.Unavailable`` where the database is away."""
+
+    def put(self, consumer: str, batch_id: int, *, now_ns: int, payload: dict[str, Any] | None = None) -> int:
+        """Add an item that is due at once, and return its id. (Storing a batch adds those of its consumers.)"""
+        ...
+
+    def set_aside(self, item: Item, payload: dict[str, Any], *, reason: str, now_ns: int) -> bool:
+        """Add a buried item for one part of what ``item`` stands for, so that the rest can be completed. False where
+        the consumer has one with this payload already."""
+        ...
 
     def claim(self, consumer: str, worker: str, *, limit: int, lease_ns: int, now_ns: int) -> list[Item]:
         """Up to ``limit`` items that are ready and due, oldest first; no two workers get the same item."""
@@ -69,6 +92,10 @@ class Queue(Protocol):
 
     def revive(self, consumer: str | None = None, *, item_id: int | None = None) -> int:
         """Buried items become ready with attempts reset."""
+        ...
+
+    def buried(self, consumer: str | None = None, *, limit: int = 100) -> list[BuriedItem]:
+        """The items given up, the latest first."""
         ...
 
     def stats(self, consumer: str, *, now_ns: int) -> QueueStats: ...

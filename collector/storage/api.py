@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from collector.model import Call, Cost, Span, SpanBatch, TraceSummary, Usage
+from collector.model import Cost, Span, SpanBatch, SummaryUpdate, TraceSummary, Usage
 from collector.queue.api import Item
 
 
@@ -28,6 +28,10 @@ class Overloaded(StorageError):
 
 class Unavailable(StorageError):
     """The database cannot be written now (locked, full, gone): nothing was stored, retrying may help."""
+
+
+class Refused(StorageError):
+    """The batch holds a value that no column takes: nothing of it was stored, and sending it again will not help."""
 
 
 class SchemaTooNew(StorageError):
@@ -57,7 +61,8 @@ class SpanWriter(Protocol):
         """Queue a batch. The future resolves only after the transaction holding all of it has committed.
 
         Raises ``Overloaded`` at once when more than the configured number of spans is waiting. The future raises
-        ``Unavailable`` where the transaction failed; then nothing of the batch is stored. A span whose
+        ``Unavailable`` where the transaction failed, ``Refused`` where the batch itself was at fault (other batches
+        are not touched by it); then nothing of the batch is stored. A span whose
         (trace_id, span_id) exists is left as it is: sending twice stores once, also within one batch.
         """
         ...
@@ -127,7 +132,8 @@ class StatsBucket:
 @dataclass(slots=True, frozen=True)
 class UsageQuery:
     """``group_by``: user_id session_id project model provider day hour, or ``tag:NAME``: the trace's metadata value
-    NAME, else the rest of a tag ``NAME:rest`` or ``NAME=rest``. Days and hours are UTC, named by their start in RFC 3339."""
+    NAME, else the rest of a tag ``NAME:rest`` or ``NAME=rest``. Days and hours are UTC, named by their start in
+    RFC 3339."""
 
     project: str | None = None
     from_ns: int | None = None
@@ -196,16 +202,6 @@ class TraceReader(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class SummaryUpdate:
-    """What the summariser found for one trace, stored in one transaction: replaces what was there."""
-
-    summary: TraceSummary
-    calls: list[Call]
-    #: span_id -> (counted, duplicate_of) for spans where it differs from what is stored
-    counted: dict[bytes, tuple[bool, str | None]] = field(default_factory=dict)
-
-
 class Store(SpanWriter, TraceReader, Protocol):
     """One engine's whole. ``run_consumers`` is the composition root's business, not the store's."""
 
@@ -219,24 +215,34 @@ class Store(SpanWriter, TraceReader, Protocol):
 class SummaryStore(Protocol):
     """What the summariser and the search index need of an engine, beside the queue.
 
-    ``complete_*`` write results and remove the queue item in one transaction, and do nothing (returning False) when
-    the claim is no longer ours: so a crash between any two steps neither loses nor doubles work.
+    ``complete_*`` write results and remove queue items in one transaction, and do nothing when the claims are no
+    longer ours: so a crash between any two steps neither loses nor doubles work.
     """
 
-    def traces_of_batch(self, batch_id: int) -> Sequence[bytes]:
-        """Distinct trace ids that have a span stored by this batch."""
+    def traces_of_batches(self, batch_ids: Sequence[int]) -> dict[bytes, int]:
+        """The traces that have a span stored by one of these batches, and how many spans each has in all."""
         ...
 
     def spans_of_traces(self, trace_ids: Sequence[bytes]) -> dict[bytes, list[Span]]:
-        """As ``TraceReader.get_spans`` with originals, for many traces in few queries."""
+        """As ``TraceReader.get_spans`` without originals, for many traces at once and in no order. ``chunk`` is the
+        id of the span's original. A trace without spans is left out."""
         ...
 
-    def complete_summaries(self, item: Item, updates: Sequence[SummaryUpdate]) -> bool: ...
+    def originals_of(self, original_ids: Sequence[int]) -> dict[int, bytes]:
+        """Compressed OTLP TracesData by id, for many at once."""
+        ...
+
+    def complete_summaries(self, items: Sequence[Item], updates: Sequence[SummaryUpdate]) -> int:
+        """Store the updates and remove those of the items that are still ours; returns how many were. With items of
+        which none is, nothing is stored; without items (a part of a larger work), the updates are. A trace whose
+        stored summary covers more spans than the update is left as it is: another worker was faster and knew more."""
+        ...
 
     def originals_of_batch(self, batch_id: int) -> list[tuple[int, bytes]]:
         """(original id, compressed OTLP TracesData) of every chunk stored by this batch."""
         ...
 
-    def complete_index(self, item: Item, texts: Sequence[tuple[int, str]]) -> bool:
-        """(original id, text to be found by) for the full-text index."""
+    def complete_index(self, texts: Sequence[tuple[Item, Sequence[tuple[int, str]]]]) -> int:
+        """For each item its (original id, text to be found by) go to the full-text index and the item goes, unless
+        the claim is no longer ours; returns how many were."""
         ...

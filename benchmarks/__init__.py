@@ -1,0 +1,1 @@
+"""What tracekit costs and how fast it is, measured on this machine."""

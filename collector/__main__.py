@@ -1,0 +1,5 @@
+"""``python -m collector``."""
+
+from collector.entry import main
+
+main()

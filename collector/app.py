@@ -1,0 +1,180 @@
+"""The composition root: settings to components to one ASGI application. Only this file names concrete storage."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from collector.access import Access, is_loopback
+from collector.asgi import TEXT, App, Receive, Scope, Send, respond, respond_problem
+from collector.config import Config
+from collector.keys import Keys
+from collector.metrics import Metrics
+from collector.pipeline import Pipeline
+from collector.processors.price import Pricer
+from collector.queue.api import INDEX, SUMMARISE, Queue
+from collector.queue.consumers import Workers, build_workers
+from collector.receivers.answers import SIGNALS
+from collector.receivers.body import ByteBudget, Limits
+from collector.receivers.otlp_http import OtlpHttp
+from collector.storage.api import StorageError, Store
+from collector.storage.sql.store import open_store
+
+_READY_SECONDS: Final = 5.0
+_EXPOSITION: Final = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+
+log = structlog.get_logger("collector.app")
+
+
+class Lazy:
+    """An ASGI application that is built when it is first asked for, so that the collector starts without it."""
+
+    def __init__(self, build: Callable[[], App]) -> None:
+        self._build = build
+        self._app: App | None = None
+        self._lock = asyncio.Lock()
+
+    async def built(self) -> App:
+        if self._app is None:
+            async with self._lock:
+                if self._app is None:
+                    self._app = await asyncio.to_thread(self._build)
+        return self._app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = await self.built()
+        await app(scope, receive, send)
+
+
+class Collector:
+    """Everything of one process, wired: ``asgi`` serves HTTP, ``pipeline`` takes spans from other receivers."""
+
+    def __init__(self, config: Config, store: Store, queue: Queue, workers: Workers) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.keys = Keys(config.api_keys)
+        self.budget = ByteBudget(config.max_buffered_bytes)
+        self._pricer = Pricer()
+        self.pipeline = Pipeline(store, self.metrics, self._pricer)
+        self.draining = False
+        self._store = store
+        self._queue = queue
+        self._workers = workers
+        self._api = Lazy(self._build_api)
+        self._pages = Lazy(self._build_pages)
+        self._endpoints = self._otlp() | {
+            "/healthz": _only_get(self._healthz),
+            "/readyz": _only_get(self._readyz),
+            "/metrics": _only_get(self._exposition),
+        }
+        self.asgi: App = Access(
+            self._dispatch,
+            self.keys,
+            guard_names=is_loopback(config.host) and not self.keys,
+            allowed_hosts=config.allowed_hosts,
+            cors_origins=config.cors_origins,
+        )
+
+    def start(self) -> None:
+        """Start the queue's workers."""
+        self._workers.start()
+
+    async def warm_up(self) -> None:
+        """Load the prices; import and build what only readers need."""
+        await asyncio.to_thread(self._pricer.warm)
+        await self._api.built()
+        await self._pages.built()
+
+    def refresh_load(self) -> None:
+        self.metrics.load(self._store.pending_spans(), self.budget.used)
+
+    def stop_workers(self, timeout_s: float) -> None:
+        """Give queue items back: what is being worked on may take ``timeout_s`` to be finished."""
+        self._workers.stop(timeout_s)
+
+    def close(self) -> None:
+        """Commit what was submitted, close the database."""
+        self.pipeline.close()
+        self._store.close()
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        app = self._endpoints.get(path) or (self._api if path.startswith("/api/") or path == "/api" else self._pages)
+        await app(scope, receive, send)
+
+    def _otlp(self) -> dict[str, App]:
+        limits = Limits(self.config.max_body_bytes, self.config.max_decompressed_bytes, self.config.body_timeout_s)
+        return {signal.path: OtlpHttp(signal, self.pipeline, limits, self.budget, self.metrics) for signal in SIGNALS}
+
+    def _build_api(self) -> App:
+        from starlette.applications import Starlette
+
+        from collector.api import build_api
+
+        async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+            await respond_problem(send, 404, "there is nothing at this address")
+
+        app = Starlette(routes=build_api(self._store))
+        app.router.default = nothing_here
+        return app
+
+    def _build_pages(self) -> App:
+        from dashboards.app import build_dashboards
+
+        return build_dashboards(self._store)
+
+    async def _healthz(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await respond(send, 200, TEXT, b"ok\n")
+
+    async def _readyz(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        fault = "shutting down" if self.draining else await self._write_fault()
+        if fault is None:
+            await respond(send, 200, TEXT, b"ready\n")
+        else:
+            await respond(send, 503, [*TEXT, (b"retry-after", b"5")], f"{fault}\n".encode())
+
+    async def _write_fault(self) -> str | None:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await asyncio.to_thread(self._store.check_writable)
+        except StorageError as error:
+            return str(error)
+        except TimeoutError:
+            return f"the database did not commit within {_READY_SECONDS:g} s"
+        return None
+
+    async def _exposition(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        self.refresh_load()
+        try:
+            for consumer in (SUMMARISE, INDEX):
+                stats = await asyncio.to_thread(self._queue.stats, consumer, now_ns=time.time_ns())
+                self.metrics.queue(consumer, stats)
+        except StorageError as error:
+            # What this process counted is told all the same.
+            log.warning("the queue could not be read", error=str(error))
+        await respond(send, 200, _EXPOSITION, self.metrics.exposition())
+
+
+def _only_get(app: App) -> App:
+    async def getting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD"):
+            await app(scope, receive, send)
+        else:
+            await respond(send, 405, [*TEXT, (b"allow", b"GET, HEAD")], b"only GET is answered here\n")
+
+    return getting
+
+
+def build(config: Config) -> Collector:
+    """Raises ``StorageError`` where the database cannot be used."""
+    store = open_store(config.database_url)
+    return Collector(config, store, store.queue, build_workers(store))
+
+
+def check_database(config: Config) -> None:
+    """Opens the database, bringing its schema up to date, and closes it. Raises ``StorageError``."""
+    open_store(config.database_url).close()

@@ -1,0 +1,130 @@
+"""The command line: one thin function per verb. What a verb needs is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="tracekit",
+    help="See what happens inside LLM applications: traces, tokens, cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all. [default: 127.0.0.1]")]
+Port = Annotated[
+    int | None,
+    typer.Option(help="Port of the pages, the API and OTLP/HTTP; 0 for any free one. [default: 4318]"),
+]
+GrpcPort = Annotated[
+    str | None,
+    typer.Option(metavar="PORT|off", help="Port of OTLP/gRPC; 0 for any free one, off for none. [default: 4317]"),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/database. "
+        "[default: a file in ~/.local/share/tracekit]",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Say it as JSON, for programs.")]
+
+_SERVE_EPILOG = """
+**Examples**
+
+- `tracekit serve`: pages and OTLP on this machine, data in a SQLite file
+
+- `tracekit serve --port 0 --grpc-port off --database-url sqlite:///./traces.db`
+
+- `TRACEKIT_API_KEYS=secret tracekit serve --host 0.0.0.0 --workers 4 --database-url postgresql+psycopg://app@db/traces`
+
+Every setting can also be an environment variable (`TRACEKIT_PORT`) or a line of a TOML file (`port = 4318`).
+Flags come before variables, variables before the file.
+"""
+
+
+@app.command(epilog=_SERVE_EPILOG)
+def serve(
+    host: Host = None,
+    port: Port = None,
+    grpc_port: GrpcPort = None,
+    database_url: DatabaseUrl = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the ports. [default: 1]")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML file with settings.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error. [default: info]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Receive, store and show traces until Ctrl-C or SIGTERM.
+
+    Prints one line when it is ready. Stopping finishes and stores what was accepted; a second Ctrl-C stops at once.
+    """
+    flags = {
+        "host": host,
+        "port": port,
+        "grpc_port": grpc_port,
+        "database_url": database_url,
+        "workers": workers,
+        "log_level": log_level,
+    }
+    from collector.launch import launch
+
+    settings = _settings(flags, config)
+    sys.exit(launch(settings, as_json=as_json))
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the report instead of staying up.")] = False,
+    host: Host = None,
+    port: Port = None,
+    grpc_port: GrpcPort = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Start a collector, run the example applications against it, and show what was stored. Needs no API key."""
+    from collector import demo as demonstration
+
+    settings = _settings({"host": host, "port": port, "grpc_port": grpc_port}, None)
+    code = demonstration.run(
+        once=once,
+        host=settings.host,
+        port=settings.port,
+        grpc_port=settings.grpc_port,
+        database_url=database_url,
+        as_json=as_json,
+    )
+    sys.exit(code)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    print(installed("tracekit-llm"))
+
+
+def _settings(flags: dict[str, Any], file: Path | None) -> Any:
+    """The ``Config``; says every fault in a line of its own and exits with 2 where there are any."""
+    from collector.config import ConfigFaults, load
+
+    try:
+        return load(flags, os.environ, file)
+    except ConfigFaults as faults:
+        for fault in faults.faults:
+            print(f"tracekit: {fault}", file=sys.stderr)
+        sys.exit(2)
+
+
+def main() -> None:
+    app()

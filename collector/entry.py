@@ -1,0 +1,22 @@
+"""The console script ``tracekit``: says what to install where only the SDK is, instead of a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+_OWN = ("collector", "tracekit", "dashboards")
+
+
+def main() -> None:
+    try:
+        from collector.cli import main as run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _OWN:
+            raise
+        print(
+            f"tracekit: this command needs the collector, and {error.name!r} is not installed; "
+            "install tracekit-llm with its extra: pip install 'tracekit-llm[collector]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    run()

@@ -1,0 +1,84 @@
+"""One request's way from bytes to committed: decode, processors, one transaction, and only then the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import structlog
+
+from collector.codec.otlp import Wanted
+from collector.metrics import Metrics
+from collector.model import Span, SpanBatch
+from collector.processors.chain import process
+from collector.processors.dialects import CONTENT_KEYS
+from collector.processors.price import Pricer
+from collector.storage.api import SpanWriter, WriteResult
+
+T = TypeVar("T")
+
+#: Work on fewer bytes than this is done at once: handing it to another thread would cost more.
+INLINE_BYTES: Final = 32 * 1024
+
+#: What the processors need of a span; the rest is decoded when somebody reads it.
+WANTED: Final = Wanted(CONTENT_KEYS)
+
+log = structlog.get_logger("collector.pipeline")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch. ``rejected`` spans were refused for good, for ``reasons``."""
+
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def kept(self) -> int:
+        return self.stored + self.duplicates
+
+
+class Pipeline:
+    """Processes batches and has them stored. Decoding of large bodies happens in one thread beside the event loop."""
+
+    def __init__(self, writer: SpanWriter, metrics: Metrics, pricer: Pricer | None = None) -> None:
+        self._writer = writer
+        self._metrics = metrics
+        self._pricer = pricer
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
+
+    async def compute(self, size: int, work: Callable[[], T]) -> T:
+        """``work()`` over ``size`` bytes, off the event loop where that is much."""
+        if size < INLINE_BYTES:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def consume(self, size: int, decode: Callable[[], SpanBatch]) -> Outcome:
+        """Decode, process, store. Returns after the commit.
+
+        Raises what ``decode`` raises, ``Overloaded`` and ``Unavailable``; then nothing was stored.
+        """
+        batch, committed = await self.compute(size, lambda: self._submit(decode()))
+        submitted = time.perf_counter()
+        result = await asyncio.wrap_future(committed) if committed else WriteResult(0, 0)
+        self._metrics.committed(result.stored, result.duplicates, time.perf_counter() - submitted)
+        self._metrics.rejected("traces", batch.rejected)
+        return Outcome(result.stored, result.duplicates, batch.rejected, batch.rejected_reasons)
+
+    def _submit(self, batch: SpanBatch) -> tuple[SpanBatch, Future[WriteResult] | None]:
+        self._metrics.received(len(batch.spans) + batch.rejected)
+        process(batch, self._pricer, _fault)
+        return batch, self._writer.submit(batch) if batch.spans else None
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+
+def _fault(span: Span, error: Exception) -> None:
+    log.error("a span could not be normalised; it is stored as it came", span_id=span.span_id.hex(), exc_info=error)

@@ -1,0 +1,70 @@
+"""A ``TraceQuery`` as SQL conditions over ``traces t``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from collector.storage import words
+from collector.storage.api import TraceQuery
+from collector.storage.sql import search
+from collector.storage.sql.rows import STATUS_CODES
+
+
+@dataclass(slots=True)
+class Where:
+    """Conditions that all hold, and the values they name. ``nothing``: no row can match."""
+
+    conditions: list[str] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    nothing: bool = False
+
+    def add(self, condition: str, **values: Any) -> None:
+        self.conditions.append(condition)
+        self.values |= values
+
+    def clause(self) -> str:
+        return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+
+
+def where(connection: Connection, query: TraceQuery) -> Where:
+    """All but sort, limit and cursor."""
+    found = Where()
+    owned = query.session_id is not None or query.user_id is not None
+    if query.project is not None:
+        add_project(connection, found, query.project, by_index=not owned)
+    if query.session_id is not None:
+        found.add("t.session_id = :session_id", session_id=query.session_id)
+    if query.user_id is not None:
+        found.add("t.user_id = :user_id", user_id=query.user_id)
+    add_range(found, "t.start_ns", query.from_ns, query.to_ns)
+    if query.status is not None:
+        found.add("t.status = :status", status=STATUS_CODES.get(query.status, -1))  # type: ignore[call-overload]
+    if query.newer_than is not None:
+        start_ns, trace_id = query.newer_than
+        found.add("(t.start_ns, t.trace_id) > (:newer_ns, :newer_id)", newer_ns=start_ns, newer_id=trace_id)
+    asked = words.query(query.q or "")
+    if asked:
+        condition, q = search.condition(connection, asked)
+        found.add(condition, q=q)
+    return found
+
+
+def add_project(
+    connection: Connection, found: Where, name: str, *, column: str = "t.project_id", by_index: bool = True
+) -> None:
+    """``by_index`` False where another condition selects far fewer rows: SQLite cannot know that by itself."""
+    project_id = connection.execute(text("SELECT id FROM projects WHERE name = :name"), {"name": name}).scalar()
+    if project_id is None:
+        found.nothing = True
+    plus = "" if by_index or connection.dialect.name != "sqlite" else "+"
+    found.add(f"{plus}{column} = :project_id", project_id=project_id)
+
+
+def add_range(found: Where, column: str, from_ns: int | None, to_ns: int | None) -> None:
+    if from_ns is not None:
+        found.add(f"{column} >= :from_ns", from_ns=from_ns)
+    if to_ns is not None:
+        found.add(f"{column} < :to_ns", to_ns=to_ns)

@@ -1,0 +1,77 @@
+"""The full-text index: one row of words per original, on SQLite in FTS5, on PostgreSQL as tsvector under GIN.
+
+Words are made by ``collector.storage.words`` for both, so that the same text is found by the same query on each. Only
+which words occur is kept, not where: the index stays small and its inserts cheap. FTS5's tokenizer ``ascii`` takes
+every character beyond ASCII as part of a word, so it cuts where we did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from collector.storage import words
+from collector.storage.sql.address import Dialect
+
+#: ``searched`` says which trace a row of the index belongs to, without touching the wide rows of ``originals``.
+CREATE: Final = {
+    "sqlite": (
+        "CREATE VIRTUAL TABLE search USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')",
+        "CREATE TABLE searched (original_id INTEGER PRIMARY KEY, trace_id BLOB NOT NULL)",
+    ),
+    "postgresql": (
+        "CREATE TABLE search (original_id BIGINT PRIMARY KEY, trace_id BYTEA NOT NULL, document TSVECTOR NOT NULL)",
+        "CREATE INDEX ix_search_document ON search USING gin (document)",
+    ),
+}
+_FOUND: Final = {
+    "sqlite": "t.trace_id IN (SELECT trace_id FROM searched "
+    "WHERE original_id IN (SELECT rowid FROM search WHERE search MATCH :q))",
+    "postgresql": "t.trace_id IN (SELECT trace_id FROM search WHERE document @@ CAST(:q AS tsquery))",
+}
+_INSERT: Final = {
+    "sqlite": (
+        text("INSERT INTO search (rowid, words) VALUES (:id, :words)"),
+        text("INSERT INTO searched SELECT id, trace_id FROM originals WHERE id = :id"),
+    ),
+    "postgresql": (
+        text(
+            "INSERT INTO search SELECT id, trace_id, array_to_tsvector(CAST(:words AS TEXT[])) FROM originals "
+            "WHERE id = :id ON CONFLICT DO NOTHING"
+        ),
+    ),
+}
+_FEW: Final = 1_000
+_COUNT: Final = text("SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH :q LIMIT :few)")
+
+
+def condition(connection: Connection, asked: Sequence[str]) -> tuple[str, str]:
+    """(condition on ``traces t`` that one original of the trace has all the words, value of its ``:q``)."""
+    dialect = connection.dialect.name
+    found, q = _FOUND[dialect], expression(dialect, asked)
+    if dialect == "sqlite" and connection.execute(_COUNT, {"q": q, "few": _FEW}).scalar_one() == _FEW:
+        # SQLite would look every found trace up and sort them: walking the list in its order is shorter.
+        return f"+{found}", q
+    return found, q
+
+
+def expression(dialect: str, asked: Sequence[str]) -> str:
+    """Words, the last one a prefix, in the engine's query language. They are letters and digits: nothing to escape."""
+    if dialect == "sqlite":
+        return " AND ".join(f'"{word}"' for word in asked) + " *"
+    return " & ".join(f"'{word}'" for word in asked) + ":*"
+
+
+def documents(dialect: Dialect, texts: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+    """What is inserted for (original id, text): made outside of the transaction, because it takes the longest."""
+    join = " ".join if dialect == "sqlite" else list
+    return [{"id": original_id, "words": join(words.document(content))} for original_id, content in texts]
+
+
+def insert_documents(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Make each original findable. Each original is given once."""
+    if rows:
+        for statement in _INSERT[connection.dialect.name]:
+            connection.execute(statement, rows)

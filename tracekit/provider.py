@@ -1,0 +1,239 @@
+"""``init``, ``flush``, ``stats`` and ``shutdown``: tracekit's place in OpenTelemetry.
+
+The SDK is imported when ``init`` is called, so that importing tracekit stays cheap for an application that never does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace as trace_api
+from opentelemetry.trace import ProxyTracerProvider
+
+from tracekit import guard, runtime, semconv
+from tracekit.capture import Capture
+from tracekit.guard import logger, swallow
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+    from tracekit.config import Config
+    from tracekit.export import Exporter, FlushResult, Stats
+
+#: attributes that a span of tracekit's own provider keeps, unless OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT says otherwise
+_MAX_ATTRIBUTES: Final = 2_048
+
+_lock = threading.RLock()
+_exporter: Exporter | None = None
+_own: _OwnProvider | None = None
+_providers: list[Any] = []
+
+
+class _OwnProvider:
+    """The provider made here, with what its fast tracer needs."""
+
+    def __init__(self, config: Config, processors: Sequence[SpanProcessor]) -> None:
+        import os
+
+        from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider
+
+        from tracekit.recording import Ids
+
+        limited = any(os.environ.get(f"OTEL_{name}ATTRIBUTE_COUNT_LIMIT") for name in ("SPAN_", ""))
+        self.limits = SpanLimits(max_span_attributes=None if limited else _MAX_ATTRIBUTES)
+        self.processor = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+        self.provider: TracerProvider = TracerProvider(
+            resource=_resource(config),
+            active_span_processor=self.processor,
+            id_generator=Ids(),
+            span_limits=self.limits,
+        )
+        for processor in processors:
+            self.provider.add_span_processor(processor)
+
+    def runtime(self, capture: Capture) -> runtime.Runtime:
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+        from tracekit.recording import FastTracer
+
+        scope = InstrumentationScope(semconv.SCOPE, _version())
+        tracer = FastTracer(self.provider, self.processor, self.limits, scope, capture)
+        return runtime.Runtime(tracer, capture, self.limits.max_span_attributes or 1 << 30)
+
+
+def init(
+    project: str | None = None,
+    endpoint: str | None = None,
+    api_key: str | None = None,
+    *,
+    service_name: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    capture: str | None = None,
+    mask: Callable[[str], str] | None = None,
+    max_value_chars: int | None = None,
+    compression: str | None = None,
+    timeout: float | None = None,
+    interval: float | None = None,
+    max_queue_spans: int | None = None,
+    max_queue_bytes: int | None = None,
+    enabled: bool | None = None,
+    export: bool = True,
+    set_global: bool = True,
+    tracer_provider: Any = None,
+    span_processors: Sequence[SpanProcessor] = (),
+) -> Any:
+    """Start tracing; returns the OpenTelemetry ``TracerProvider`` in use (None where tracing is switched off).
+
+    What is not given comes from ``TRACEKIT_PROJECT``, ``TRACEKIT_ENDPOINT``, ``TRACEKIT_API_KEY``,
+    ``TRACEKIT_CAPTURE``, ``TRACEKIT_ENABLED``, then OpenTelemetry's own variables (``OTEL_SERVICE_NAME``,
+    ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_EXPORTER_OTLP_*``, ``OTEL_SDK_DISABLED``, ``OTEL_TRACES_SAMPLER``).
+
+    endpoint: the collector's address (default http://127.0.0.1:4318); ``/v1/traces`` is added.
+    capture: "full", "metadata" (models, counts, ids, scores; no texts) or "none" (names, times, errors only).
+    mask: is given every captured text and returns what may be kept; where it fails, "[masked]" is kept.
+    max_value_chars: what one captured value may hold (default 262,144 characters).
+    compression: "gzip" or "none"; default: none to this machine, gzip (level 1) elsewhere.
+    export: False sends nothing; spans then go to ``span_processors`` only.
+    tracer_provider: an SDK provider to join. Default: the global one if the application has set one, else a new one,
+        which becomes the global one unless ``set_global`` is False.
+
+    Calling it again is safe: settings are replaced, nothing is added twice. Never raises because of its arguments'
+    values or the environment: what is wrong is logged.
+    """
+    try:
+        from tracekit.config import resolve
+
+        config = resolve(
+            project=project,
+            endpoint=endpoint,
+            api_key=api_key,
+            headers=headers,
+            service_name=service_name,
+            capture=capture,
+            mask=mask,
+            max_value_chars=max_value_chars,
+            compression=compression,
+            timeout=timeout,
+            interval=interval,
+            max_queue_spans=max_queue_spans,
+            max_queue_bytes=max_queue_bytes,
+            enabled=enabled,
+            export=export,
+        )
+        if not config.enabled:
+            return None
+        with _lock:
+            return _start(config, tracer_provider, span_processors, set_global)
+    except Exception as error:  # noqa: BLE001
+        swallow("init", error)
+        return None
+
+
+def flush(timeout: float = 10.0) -> FlushResult:
+    """Send what has ended so far and wait for its acknowledgement, at most ``timeout`` seconds."""
+    from tracekit.export import FlushResult
+
+    return _exporter.flush(timeout) if _exporter is not None else FlushResult(0, 0, 0)
+
+
+def stats() -> Stats:
+    """How many spans ended, were acknowledged, wait, failed and were dropped."""
+    from tracekit.export import Stats
+
+    return _exporter.stats(guard.faults()) if _exporter is not None else Stats(0, 0, 0, 0, 0, guard.faults(), None)
+
+
+def shutdown(timeout: float = 10.0) -> FlushResult:
+    """Send what is left, at most ``timeout`` seconds, and stop tracing. ``init`` may be called again."""
+    from tracekit.export import FlushResult
+
+    with _lock:
+        runtime.use(runtime.OFF)
+        return _exporter.close(timeout) if _exporter is not None else FlushResult(0, 0, 0)
+
+
+def _start(config: Config, given: Any, processors: Sequence[SpanProcessor], set_global: bool) -> Any:
+    global _own
+    capture = Capture(config.capture, config.limits, config.mask)
+    joined = given if given is not None else _global_provider()
+    if _own is not None and (joined is None or joined is _own.provider):
+        joined = None
+    elif joined is None:
+        _own = _OwnProvider(config, processors)
+        if set_global:
+            trace_api.set_tracer_provider(_own.provider)
+    provider = joined if joined is not None else _own.provider  # type: ignore[union-attr]
+    _export_from(provider, config)
+    if joined is None and _own is not None:
+        runtime.use(_own.runtime(capture))
+    else:
+        limit = _attribute_limit(provider)
+        runtime.use(runtime.Runtime(provider.get_tracer(semconv.SCOPE, _version()), capture, limit))
+    return provider
+
+
+def _export_from(provider: Any, config: Config) -> None:
+    """Make the provider's spans go to the collector, once."""
+    global _exporter
+    from tracekit.export import Exporter
+    from tracekit.processor import ExportProcessor
+
+    if not config.export:
+        return
+    if _exporter is None:
+        _exporter = Exporter(config)
+        atexit.register(_at_exit)
+    else:
+        _exporter.reconfigure(config)
+    if not any(known is provider for known in _providers):
+        _providers.append(provider)
+        provider.add_span_processor(ExportProcessor(_exporter))
+
+
+def _global_provider() -> Any:
+    """The SDK provider that the application has set, if there is one and it can be joined."""
+    provider = trace_api.get_tracer_provider()
+    if isinstance(provider, ProxyTracerProvider):
+        return None
+    if hasattr(provider, "add_span_processor"):
+        return provider
+    logger.warning(
+        "the global tracer provider (%s) takes no span processors; tracekit uses one of its own",
+        type(provider).__name__,
+    )
+    return None
+
+
+def _attribute_limit(provider: Any) -> int:
+    limits = getattr(provider, "_span_limits", None)
+    found = getattr(limits, "max_span_attributes", runtime.SDK_ATTRIBUTE_LIMIT)
+    return found if isinstance(found, int) else 1 << 30
+
+
+def _resource(config: Config) -> Any:
+    from opentelemetry.sdk.resources import Resource
+
+    found = Resource.create({semconv.PROJECT_NAME: config.project})
+    named = config.service_name or found.attributes.get(semconv.SERVICE_NAME)
+    if config.service_name is None and str(named).startswith("unknown_service"):
+        named = config.project
+    return found.merge(Resource({semconv.SERVICE_NAME: str(named)}))
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tracekit-llm")
+    except PackageNotFoundError:
+        return ""
+
+
+def _at_exit() -> None:
+    from tracekit.export import EXIT_TIMEOUT
+
+    if _exporter is not None:
+        _exporter.close(EXIT_TIMEOUT)

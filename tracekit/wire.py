@@ -1,0 +1,271 @@
+"""Spans as OTLP protobuf bytes (opentelemetry/proto/collector/trace/v1), written directly.
+
+Building the generated message classes costs eight times as much (see benchmarks/sdk_overhead). Pure: spans in, bytes
+out. Text that is no valid UTF-8 is repaired, a value that OTLP cannot carry becomes its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from struct import pack
+from typing import Any, Final
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+
+_KINDS: Final = {
+    SpanKind.INTERNAL: 1,
+    SpanKind.SERVER: 2,
+    SpanKind.CLIENT: 3,
+    SpanKind.PRODUCER: 4,
+    SpanKind.CONSUMER: 5,
+}
+_STATUS: Final = {StatusCode.UNSET: 0, StatusCode.OK: 1, StatusCode.ERROR: 2}
+_HAS_IS_REMOTE: Final = 0x100
+_IS_REMOTE: Final = 0x200
+_MAX_KEYS: Final = 20_000
+
+_LONG: Final = 1_024
+
+_keys: dict[str, bytes] = {}
+_heads: dict[tuple[bytes, str, int], bytes] = {}
+
+
+def _varint(number: int) -> bytes:
+    """A number below 2**64; negative ones as two's complement."""
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_SMALL: Final = tuple(_varint(number) for number in range(1 << 14))
+
+
+def size(number: int) -> bytes:
+    """A length as a varint."""
+    return _SMALL[number] if number < 16_384 else _varint(number)
+
+
+def field(tag: bytes, body: bytes) -> bytes:
+    """A length-delimited field; ``tag`` is its number and wire type."""
+    return b"".join((tag, size(len(body)), body))
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _key(key: str) -> bytes:
+    """KeyValue.key, and the tag of its value."""
+    encoded = _keys.get(key)
+    if encoded is None:
+        encoded = field(b"\x0a", _utf8(str(key))) + b"\x12"
+        if len(_keys) < _MAX_KEYS:
+            _keys[key] = encoded
+    return encoded
+
+
+def attributes(tag: bytes, items: Iterable[tuple[str, Any]]) -> list[bytes]:
+    """KeyValues, each behind ``tag``, in pieces."""
+    out: list[bytes] = []
+    append = out.append
+    for name, value in items:
+        body = _utf8(value) if type(value) is str else None
+        if body is None:
+            body = _value(value)
+            key = _key(name)
+            append(b"".join((tag, size(len(key) + len(size(len(body))) + len(body)), key, size(len(body)))))
+        else:
+            append(_text_head(tag, name, len(body)))
+        append(body)
+    return out
+
+
+def _text_head(tag: bytes, name: str, length: int) -> bytes:
+    """All of a KeyValue that stands before its text. It repeats with the text's length, mostly."""
+    known = _heads.get((tag, name, length))
+    if known is None:
+        key, inner = _key(name), b"\x0a" + size(length)
+        whole = len(inner) + length
+        known = b"".join((tag, size(len(key) + len(size(whole)) + whole), key, size(whole), inner))
+        if length < _LONG and len(_heads) < _MAX_KEYS:
+            _heads[(tag, name, length)] = known
+    return known
+
+
+def _value(value: Any) -> bytes:
+    """AnyValue."""
+    if value is None:
+        return b""
+    kind = type(value)
+    if kind is bool:
+        return b"\x10\x01" if value else b"\x10\x00"
+    if kind is int:
+        return b"\x18" + _varint(value) if -(2**63) <= value < 2**63 else _value(str(value))
+    if kind is float:
+        return b"\x21" + pack("<d", value)
+    if isinstance(value, str):
+        return field(b"\x0a", _utf8(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return field(b"\x3a", bytes(value))
+    if isinstance(value, Mapping):
+        return field(b"\x32", b"".join(attributes(b"\x0a", value.items())))
+    if isinstance(value, (list, tuple)):
+        return field(b"\x2a", _floats(value) or b"".join(field(b"\x0a", _value(item)) for item in value))
+    return _value(_plain(value))
+
+
+def _floats(values: Sequence[Any]) -> bytes | None:
+    """An embedding's vector in one call: each number is 11 bytes, all but the last eight the same."""
+    if len(values) < 16 or not all(type(value) is float for value in values):
+        return None
+    pairs = [part for value in values for part in (b"\x0a\x09\x21", value)]
+    return pack("<" + "3sd" * len(values), *pairs)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return bool(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return list(value) if isinstance(value, Sequence) else str(value)
+
+
+def span(readable: ReadableSpan, items: Mapping[str, Any]) -> bytes:
+    """One Span message; ``items`` are its attributes."""
+    context: SpanContext = readable.context
+    parent = readable.parent
+    name = _utf8(readable.name)
+    out = [
+        b"\x0a\x10",
+        context.trace_id.to_bytes(16, "big"),
+        b"\x12\x08",
+        context.span_id.to_bytes(8, "big"),
+    ]
+    if context.trace_state:
+        out.append(field(b"\x1a", _utf8(context.trace_state.to_header())))
+    if parent is not None:
+        out += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
+    flags = int(context.trace_flags) & 0xFF | _HAS_IS_REMOTE
+    if parent is not None and parent.is_remote:
+        flags |= _IS_REMOTE
+    times = pack("<BQBQ", 0x39, readable.start_time or 0, 0x41, readable.end_time or 0)
+    out += (b"\x2a", size(len(name)), name, b"\x30", _SMALL[_KINDS[readable.kind]], times)
+    out += attributes(b"\x4a", items.items())
+    out += _tail(readable)
+    out.append(b"\x85\x01" + pack("<I", flags))
+    return b"".join(out)
+
+
+def _tail(readable: ReadableSpan) -> list[bytes]:
+    """Dropped counts, events, links, status."""
+    out: list[bytes] = []
+    if readable.dropped_attributes:
+        out.append(b"\x50" + _varint(readable.dropped_attributes))
+    out += [field(b"\x5a", _event(event)) for event in readable.events]
+    if readable.dropped_events:
+        out.append(b"\x60" + _varint(readable.dropped_events))
+    out += [field(b"\x6a", _link(link)) for link in readable.links]
+    if readable.dropped_links:
+        out.append(b"\x70" + _varint(readable.dropped_links))
+    status = readable.status
+    code = _STATUS[status.status_code]
+    if code:
+        text = field(b"\x12", _utf8(status.description)) if status.description else b""
+        out.append(field(b"\x7a", text + b"\x18" + _SMALL[code]))
+    return out
+
+
+def _event(event: Any) -> bytes:
+    out = [b"\x09", pack("<Q", event.timestamp), field(b"\x12", _utf8(event.name))]
+    return b"".join(out + attributes(b"\x1a", (event.attributes or {}).items()))
+
+
+def _link(link: Any) -> bytes:
+    context = link.context
+    out = [b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id.to_bytes(8, "big")]
+    return b"".join(out + attributes(b"\x22", (link.attributes or {}).items()))
+
+
+def resource(items: Mapping[str, Any]) -> bytes:
+    """The start of ResourceSpans; ``items`` are the resource's attributes."""
+    return field(b"\x0a", b"".join(attributes(b"\x0a", items.items())))
+
+
+def scope(found: InstrumentationScope | None) -> bytes:
+    """The start of ScopeSpans."""
+    if found is None:
+        return field(b"\x0a", b"")
+    body = field(b"\x0a", _utf8(found.name))
+    if found.version:
+        body += field(b"\x12", _utf8(found.version))
+    return field(b"\x0a", body + b"".join(attributes(b"\x1a", (found.attributes or {}).items())))
+
+
+def request(groups: Mapping[bytes, Mapping[bytes, Sequence[bytes]]]) -> bytes:
+    """ExportTraceServiceRequest from ``resource`` -> ``scope`` -> spans. Megabytes: joined once, lengths before."""
+    out: list[bytes] = []
+    for head, scopes in groups.items():
+        inner: list[bytes] = []
+        for start, spans in scopes.items():
+            pieces = [piece for body in spans for piece in (b"\x12", size(len(body)), body)]
+            inner += (b"\x12", size(len(start) + _length(pieces)), start, *pieces)
+        out += (b"\x0a", size(len(head) + _length(inner)), head, *inner)
+    return b"".join(out)
+
+
+def _length(pieces: Sequence[bytes]) -> int:
+    return sum(map(len, pieces))
+
+
+def rejected_spans(answer: bytes) -> tuple[int, str]:
+    """``partial_success`` of an ExportTraceServiceResponse: how many spans were refused for good, and why.
+
+    Bytes that are no such message count as nothing refused.
+    """
+    partial = _fields(answer).get(1)
+    if not isinstance(partial, bytes):
+        return 0, ""
+    found = _fields(partial)
+    count, why = found.get(1, 0), found.get(2, b"")
+    return (count if isinstance(count, int) else 0), (why.decode("utf-8", "replace") if isinstance(why, bytes) else "")
+
+
+def _fields(message: bytes) -> dict[int, int | bytes]:
+    found: dict[int, int | bytes] = {}
+    at = 0
+    try:
+        while at < len(message):
+            tag, at = _read_varint(message, at)
+            if tag & 7 == 0:
+                found[tag >> 3], at = _read_varint(message, at)
+            elif tag & 7 == 2:
+                length, at = _read_varint(message, at)
+                found[tag >> 3] = message[at : at + length]
+                at += length
+            else:
+                break
+    except IndexError:
+        pass
+    return found
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128 or shift > 63:
+            return number, at
