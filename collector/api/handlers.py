@@ -19,6 +19,7 @@ from collector.api.values import encode, plain
 from collector.model import Content, Span, TraceSummary
 from collector.processors.inout import trace_input_output
 from collector.processors.normalize import content, error
+from collector.processors.tools import complete_tools
 from collector.storage.api import BadCursor, TraceQuery, TraceReader, UsageQuery
 
 T = TypeVar("T")
@@ -93,11 +94,12 @@ def project_list(reader: TraceReader) -> bytes:
 
 def trace_pieces(reader: TraceReader, trace_id: bytes, payload: bool) -> Iterator[bytes]:
     """The JSON of a trace and its spans, piece by piece. Raises the 404 ``Problem`` at the first one."""
-    spans = reader.get_spans(trace_id, originals=payload)
-    summary = reader.get_trace(trace_id) if spans else None
-    if summary is None:
+    # The summary first: what it says of the spans (which of them count) is stored with it, so they are as new.
+    summary = reader.get_trace(trace_id)
+    spans = reader.get_spans(trace_id, originals=payload) if summary else []
+    if summary is None or not spans:
         raise _no_such_trace()
-    contents = _Contents()
+    contents = _Contents(spans if payload else ())
     piece = encode(_head(summary, spans, contents if payload else None))[:-1] + b',"spans":['
     belongings = render.belongings(spans, summary)
     rest = iter(spans)
@@ -114,25 +116,23 @@ def one_span(reader: TraceReader, trace_id: bytes, span_id: bytes) -> bytes:
     if span is None or summary is None:
         raise Problem(404, "no such span is stored")
     belongings = render.belongings(reader.get_spans(trace_id, originals=False), summary)
-    return encode(_span(span, belongings[span_id], _Contents()))
+    # What a tool was asked for stands, with some instrumentations, in the model's answer alone.
+    told = reader.get_spans(trace_id) if span.kind == "tool" else [span]
+    return encode(_span(span, belongings[span_id], _Contents(told)))
 
 
 class _Contents:
-    """What spans carried. Remembered until it is taken, as a trace's question and answer are looked for in some."""
+    """What spans carried, until it is taken."""
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, Content] = {}
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._known = {span.span_id: self._derived(span) for span in spans}
+        complete_tools(list(self._known.values()))
 
     def of(self, span: Span) -> Content:
-        found = self._known.get(span.span_id)
-        if found is None:
-            found = self._known[span.span_id] = self._derived(span)
-        return found
+        return self._known[span.span_id]
 
     def take(self, span: Span) -> Content:
-        found = self.of(span)
-        del self._known[span.span_id]
-        return found
+        return self._known.pop(span.span_id)
 
     def _derived(self, span: Span) -> Content:
         try:
@@ -145,7 +145,7 @@ class _Contents:
 
 def _head(summary: TraceSummary, spans: Sequence[Span], contents: _Contents | None) -> dict[str, Any]:
     head = render.trace(summary)
-    # The summary was read after the spans and may know of more, or of fewer, than these.
+    # Spans that came in between the two readings are not in the summary.
     head["stale"] = summary.stale or summary.span_count != len(spans)
     if contents is None:
         del head["input"], head["output"]

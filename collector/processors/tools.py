@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from collector.model import Content, Tool, ToolCall
+from collector.model import Content, ToolCall
 
 
 def complete_tools(contents: Sequence[Content]) -> None:
@@ -17,21 +16,22 @@ def complete_tools(contents: Sequence[Content]) -> None:
     runs = [content.tool for content in contents if content.tool and not isinstance(content.tool.arguments, dict)]
     if not runs:
         return
-    calls = [call for content in contents for call in _calls(content) if isinstance(call.arguments, dict)]
-    by_id = {call.id: call for call in calls if call.id}
+    by_id: dict[str, ToolCall] = {}
+    by_argument: dict[tuple[str | None, str], ToolCall] = {}
+    for content in contents:
+        for call in _calls(content):
+            if isinstance(call.arguments, dict):
+                if call.id:
+                    by_id.setdefault(call.id, call)
+                if len(call.arguments) == 1:
+                    by_argument.setdefault((call.name, str(next(iter(call.arguments.values())))), call)
     for run in runs:
-        call = by_id.get(run.call_id) if run.call_id else None
-        if call is None:
-            call = next((call for call in calls if _only_argument_of(call, run)), None)
-        if call is not None:
-            run.arguments, run.call_id = call.arguments, run.call_id or call.id
+        found = by_id.get(run.call_id) if run.call_id else None
+        found = found or by_argument.get((run.name, str(run.arguments)))
+        if found is not None:
+            run.arguments, run.call_id = found.arguments, run.call_id or found.id
 
 
 def _calls(content: Content) -> Iterable[ToolCall]:
     for message in (*content.output_messages, *content.input_messages):
         yield from message.tool_calls
-
-
-def _only_argument_of(call: ToolCall, run: Tool) -> bool:
-    arguments: dict[str, Any] = call.arguments
-    return call.name == run.name and len(arguments) == 1 and str(next(iter(arguments.values()))) == str(run.arguments)
