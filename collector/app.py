@@ -27,6 +27,9 @@ from collector.storage.sql.store import open_store
 _READY_SECONDS: Final = 5.0
 _EXPOSITION: Final = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
 
+#: Whether ingest needs the machine for itself just now.
+Busy = Callable[[], bool]
+
 log = structlog.get_logger("collector.app")
 
 
@@ -53,7 +56,7 @@ class Lazy:
 class Collector:
     """Everything of one process, wired: ``asgi`` serves HTTP, ``pipeline`` takes spans from other receivers."""
 
-    def __init__(self, config: Config, store: Store, queue: Queue, workers: Workers) -> None:
+    def __init__(self, config: Config, store: Store, queue: Queue, workers_of: Callable[[Busy], Workers]) -> None:
         self.config = config
         self.metrics = Metrics()
         self.keys = Keys(config.api_keys)
@@ -63,7 +66,7 @@ class Collector:
         self.draining = False
         self._store = store
         self._queue = queue
-        self._workers = workers
+        self._workers = workers_of(self.pipeline.busy)
         self._api = Lazy(self._build_api)
         self._pages = Lazy(self._build_pages)
         self._endpoints = self._otlp() | {
@@ -172,7 +175,7 @@ def _only_get(app: App) -> App:
 def build(config: Config) -> Collector:
     """Raises ``StorageError`` where the database cannot be used."""
     store = open_store(config.database_url)
-    return Collector(config, store, store.queue, build_workers(store))
+    return Collector(config, store, store.queue, lambda busy: build_workers(store, busy))
 
 
 def check_database(config: Config) -> None:

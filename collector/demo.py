@@ -154,6 +154,8 @@ def follow(examples: Program, console: Console) -> int:
         raise DemoError("; ".join(failed)) if failed else examples.failure()
     if lost := flushed["pending"] + flushed["failed"]:
         raise DemoError(f"{lost} spans did not reach the collector")
+    if not flushed["acknowledged"]:
+        raise DemoError("the examples were not recorded")
     return int(flushed["acknowledged"])
 
 

@@ -24,6 +24,8 @@ T = TypeVar("T")
 #: Work on fewer bytes than this is done at once: handing it to another thread would cost more.
 INLINE_BYTES: Final = 32 * 1024
 
+#: Bytes being decoded or waiting for their commit, from which on ingest needs the machine for itself.
+BUSY_BYTES: Final = 256 * 1024
 #: What the processors need of a span; the rest is decoded when somebody reads it.
 WANTED: Final = Wanted(CONTENT_KEYS)
 
@@ -52,6 +54,11 @@ class Pipeline:
         self._metrics = metrics
         self._pricer = pricer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._in_hand = 0
+
+    def busy(self) -> bool:
+        """Whether so much is being taken in that background work should wait."""
+        return self._in_hand >= BUSY_BYTES
 
     async def compute(self, size: int, work: Callable[[], T]) -> T:
         """``work()`` over ``size`` bytes, off the event loop where that is much."""
@@ -64,9 +71,13 @@ class Pipeline:
 
         Raises what ``decode`` raises, ``Overloaded`` and ``Unavailable``; then nothing was stored.
         """
-        batch, committed = await self.compute(size, lambda: self._submit(decode()))
-        submitted = time.perf_counter()
-        result = await asyncio.wrap_future(committed) if committed else WriteResult(0, 0)
+        self._in_hand += size
+        try:
+            batch, committed = await self.compute(size, lambda: self._submit(decode()))
+            submitted = time.perf_counter()
+            result = await asyncio.wrap_future(committed) if committed else WriteResult(0, 0)
+        finally:
+            self._in_hand -= size
         self._metrics.committed(result.stored, result.duplicates, time.perf_counter() - submitted)
         self._metrics.rejected("traces", batch.rejected)
         return Outcome(result.stored, result.duplicates, batch.rejected, batch.rejected_reasons)

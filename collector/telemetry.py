@@ -15,6 +15,8 @@ _SECRET_NAMES: Final = re.compile(r"authorization|cookie|api_?keys?|password|pas
 _URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*):[^@\s]+@")
 _BEARER: Final = re.compile(r"(bearer\s+)\S+", re.I)
 HIDDEN: Final = "***"
+#: Libraries that would say too much: uvicorn warns of every malformed request that anybody sends.
+_QUIET: Final = {"uvicorn.error": logging.ERROR, "asyncio": logging.WARNING, "alembic": logging.WARNING}
 
 
 def without_secrets(text: str) -> str:
@@ -40,19 +42,25 @@ def configure_logging(level: str, stream: TextIO | None = None, environ: Mapping
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    rendering = _for_people(environ) if stream.isatty() else _as_json()
+    renderer = _for_people(environ) if stream.isatty() else structlog.processors.JSONRenderer()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Tracebacks become text before secrets are looked for.
+                structlog.processors.format_exc_info,
+                redact,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn", "uvicorn.error", "asyncio", "alembic"):
-        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(root.level, least))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -65,12 +73,7 @@ def configure_logging(level: str, stream: TextIO | None = None, environ: Mapping
     )
 
 
-def _for_people(environ: Mapping[str, str]) -> list[Any]:
-    renderer = structlog.dev.ConsoleRenderer(
+def _for_people(environ: Mapping[str, str]) -> Any:
+    return structlog.dev.ConsoleRenderer(
         colors=not environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
     )
-    return [redact, renderer]
-
-
-def _as_json() -> list[Any]:
-    return [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]

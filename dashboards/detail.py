@@ -118,8 +118,9 @@ def build(span: Span, content: Content, trace_start_ns: int) -> Detail:
         detail.error = error_line(fault)
         if fault and fault.stacktrace:
             detail.stacktrace = text(fault.stacktrace, mono=True)
-    detail.conversation = _turns(content.input_messages)
-    detail.answers = _turns(content.output_messages)
+    called = {call.id: call.name for m in content.input_messages for call in m.tool_calls if call.id and call.name}
+    detail.conversation = _turns(content.input_messages, called)
+    detail.answers = _turns(content.output_messages, called)
     detail.documents = _documents(content.documents)
     detail.more_documents = max(0, len(content.documents) - MAX_LISTED)
     detail.embeddings = [_embedding(e) for e in content.embeddings[:MAX_LISTED]]
@@ -148,16 +149,17 @@ def _unpriced(span: Span) -> str:
     return unpriced_reason(span.cost, span.usage, span.response_model or span.request_model, span.provider)
 
 
-def _turns(messages: Sequence[Message]) -> list[Turn]:
+def _turns(messages: Sequence[Message], called: dict[str, str]) -> list[Turn]:
+    """``called`` names the tool of a call's id."""
     hidden = len(messages) - MAX_LISTED
-    turns = [Turn(m.role, _parts(m), m.name) for m in messages[: MAX_LISTED if hidden > 0 else None]]
+    turns = [Turn(m.role, _parts(m, called), m.name) for m in messages[: MAX_LISTED if hidden > 0 else None]]
     if hidden > 0:
         turns.append(Turn("", [Part("", Text(f"{hidden} more messages; copy the span as JSON to have them all"))]))
     return turns
 
 
-def _parts(message: Message) -> list[Part]:
-    parts = [_part(part) for part in message.parts[:MAX_LISTED]]
+def _parts(message: Message, called: dict[str, str]) -> list[Part]:
+    parts = [_part(part, called) for part in message.parts[:MAX_LISTED]]
     if not parts and message.text:
         parts.append(Part("", text(message.text)))
     if not any(part.get("type") == "tool_call" for part in message.parts):
@@ -165,7 +167,7 @@ def _parts(message: Message) -> list[Part]:
     return parts
 
 
-def _part(part: dict[str, Any]) -> Part:
+def _part(part: dict[str, Any], called: dict[str, str]) -> Part:
     kind = part.get("type")
     if kind == "text":
         return Part("", text(str(part.get("text") or "")))
@@ -174,9 +176,9 @@ def _part(part: dict[str, Any]) -> Part:
     if kind == "tool_call":
         return _call(part.get("name"), part.get("id"), part.get("arguments"))
     if kind == "tool_result":
-        return Part(
-            f"result of {part.get('name') or 'tool'}", block(part.get("result")), str(part.get("tool_call_id") or "")
-        )
+        call_id = str(part.get("tool_call_id") or "")
+        name = part.get("name") or called.get(call_id)
+        return Part(f"result of {name}" if name else "result", block(part.get("result")), call_id)
     if kind == "image":
         return Part("image", image(part))
     if kind in ("audio", "file"):
@@ -246,7 +248,7 @@ def _plain(content: Content) -> list[tuple[str, Block]]:
 def _facts(span: Span, trace_start_ns: int) -> list[Fact]:
     facts = [*_model_facts(span), *_usage_facts(span), *_cost_facts(span)]
     after = span.start_ns - trace_start_ns
-    facts.append(Fact("started", f"after {fmt.duration(after)}" if after else "first", fmt.exact(span.start_ns)))
+    facts.append(Fact("started", f"+{fmt.duration(after)}" if after else "+0", fmt.exact(span.start_ns)))
     for name, value in (("service", span.service), ("scope", span.scope), ("status", span.status)):
         if value and value != "unset":
             facts.append(Fact(name, value))

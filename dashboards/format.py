@@ -96,7 +96,7 @@ def money(pico: int | None) -> str:
 
 
 def cost(value: Cost | None, calls: int = 1, unpriced_calls: int = 0) -> str:
-    """What a call, or the sum of ``calls``, cost: ``unpriced`` where nothing has a price, ``≥`` where some have none."""
+    """What a call, or the sum of ``calls``, cost. ``unpriced``: nothing has a price. ``≥``: some have none."""
     if value is None or value.total is None:
         unpriced = unpriced_calls > 0 or (value is not None and value.status == "unpriced" and calls > 0)
         return "unpriced" if unpriced else UNKNOWN

@@ -12,7 +12,7 @@ import tracekit
 from tracekit import trace
 
 CORPUS = Path(__file__).parent / "corpus"
-PRODUCTS = ["kettle-k2-overview", "tent-n2-overview", "bike-e7-overview"]
+PRODUCTS = {"Kettle K2": "kettle-k2-overview", "Tent N2": "tent-n2-overview", "Electric bike E7": "bike-e7-overview"}
 client = OpenAI(max_retries=0)
 
 
@@ -25,13 +25,9 @@ def write(messages: list[dict[str, str]], model: str = "gpt-4o") -> Iterator[Any
 
 
 @trace.chain
-def describe(product: str) -> Iterator[str]:
-    facts = (CORPUS / f"{product}.txt").read_text("utf-8")
-    task = (
-        f"Describe the product in two sentences for our catalogue. What we know of it:\n{facts.partition('shelf')[2]}"
-    )
-    title = facts.partition("title: ")[2].partition(":")[0]
-    messages = [{"role": "system", "content": task}, {"role": "user", "content": f"The {title}, please."}]
+def describe(task: str, facts: str) -> Iterator[str]:
+    rules = f"Write two sentences for our catalogue, from these facts only:\n{facts}"
+    messages = [{"role": "system", "content": rules}, {"role": "user", "content": task}]
     for chunk in write(messages):
         if chunk.choices and chunk.choices[0].delta.content:
             yield chunk.choices[0].delta.content
@@ -40,8 +36,9 @@ def describe(product: str) -> Iterator[str]:
 def main() -> None:
     tracekit.init()
     with tracekit.context(project="shop-catalogue", user_id="editor", tags=["streaming"]):
-        for product in PRODUCTS:
-            for piece in describe(product):
+        for product, file in PRODUCTS.items():
+            facts = (CORPUS / f"{file}.txt").read_text("utf-8").partition("\n\n")[2]
+            for piece in describe(f"Describe the {product}.", facts):
                 print(piece, end="", flush=True)
             print()
 

@@ -46,7 +46,7 @@ def read_message(value: Any) -> Message | None:
     content = get(value, "content")
     if role is None or (content is None and not _has_calls(value)):
         return None
-    parts = _tool_result_parts(value, content) if role == "tool" else parts_of(content) + _beside_content(value)
+    parts = _tool_result_parts(value, content) if role == "tool" else _parts_beside(value, parts_of(content))
     message: Message = {"role": role, "parts": parts}
     name = text_of(value, "name")
     if name:
@@ -108,8 +108,9 @@ def _has_calls(value: Any) -> bool:
     return any(isinstance(get(value, name), (list, tuple, dict)) for name in ("tool_calls", "audio"))
 
 
-def _beside_content(value: Any) -> list[Part]:
-    parts = [_openai_call(call) for call in list_of(value, "tool_calls")]
+def _parts_beside(value: Any, parts: list[Part]) -> list[Part]:
+    """The content's parts, with those that OpenAI's messages keep in fields of their own."""
+    parts += [_openai_call(call) for call in list_of(value, "tool_calls")]
     for name in ("reasoning_content", "reasoning"):
         reasoning = text_of(value, name)
         if reasoning:

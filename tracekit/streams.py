@@ -136,9 +136,9 @@ class StreamObserver:
         span = self._span
         if not span.capture.values:
             return False
-        response = self._adder.result() if self._adder is not None else None
-        if response is None or not response.messages:
-            response = record.read_response(self._final) or _snapshot(source) or response
+        response = record.read_response(self._final) or _snapshot(source)
+        if response is None and self._adder is not None:
+            response = self._adder.result()
         if response is None:
             value = self._values.output()
             if value is not None:
@@ -174,10 +174,12 @@ def streamed(span: Span, result: Any, output: bool) -> Any:
         return StreamProxy(result, StreamObserver(span, output), span)
     if kind is types.AsyncGeneratorType:
         return AsyncStreamProxy(result, StreamObserver(span, output), span)
-    known = kind.__module__.partition(".")[0] in _STREAM_LIBRARIES and "Stream" in kind.__name__
-    if _is_stream(kind, known or span.kind == "llm", "__anext__") or _is_stream(kind, known, "__aenter__"):
+    library = kind.__module__.partition(".")[0]
+    known = library in _STREAM_LIBRARIES and "Stream" in kind.__name__
+    iterator = known or (span.kind == "llm" and library != "unittest")
+    if _is_stream(kind, iterator, "__anext__") or _is_stream(kind, known, "__aenter__"):
         return AsyncStreamProxy(result, StreamObserver(span, output), span)
-    if _is_stream(kind, known or span.kind == "llm", "__next__") or _is_stream(kind, known, "__enter__"):
+    if _is_stream(kind, iterator, "__next__") or _is_stream(kind, known, "__enter__"):
         return StreamProxy(result, StreamObserver(span, output), span)
     return None
 

@@ -28,7 +28,7 @@ from collector.summarise.summary import summarise
 log = structlog.get_logger("collector.summarise")
 
 #: Spans that are read, summarised and written in one go, unless a single trace has more.
-SLICE_SPANS: Final = 2_000
+SLICE_SPANS: Final = 1_000
 #: A trace of more spans is not summarised: its spans would not fit into memory.
 MAX_SPANS: Final = 100_000
 #: Batches that are summarised together: a growing trace is then read once for all of them.
@@ -38,8 +38,6 @@ INDEX_ITEMS: Final = 16
 INDEX_CHARS: Final = 500_000
 #: Parsed originals that are kept while a trace is summarised.
 PARSED_ORIGINALS: Final = 32
-#: Ingest is busy while more spans than this wait to be committed.
-BUSY_SPANS: Final = 2_000
 
 
 class WorkStore(SummaryStore, Protocol):
@@ -48,10 +46,6 @@ class WorkStore(SummaryStore, Protocol):
     @property
     def queue(self) -> Queue:
         """Where each stored batch has put an item for each consumer."""
-        ...
-
-    def pending_spans(self) -> int:
-        """As ``SpanWriter.pending_spans``."""
         ...
 
     def subscribe(self, tell: Callable[[], None]) -> None:
@@ -84,12 +78,18 @@ class Workers:
             worker.stop(max(0.0, until - time.monotonic()))
 
 
-def build_workers(store: WorkStore, *, name: str | None = None, clock: Callable[[], int] = time.time_ns) -> Workers:
-    """One worker for each of the two consumers. ``name`` tells this process from the others that share the queue."""
-    process = name or f"{platform.node()}:{os.getpid()}"
+def build_workers(
+    store: WorkStore,
+    busy: Callable[[], bool] = lambda: False,
+    *,
+    name: str | None = None,
+    clock: Callable[[], int] = time.time_ns,
+) -> Workers:
+    """One worker for each of the two consumers. They make way while ingest is ``busy``.
 
-    def busy() -> bool:
-        return store.pending_spans() > BUSY_SPANS
+    ``name`` tells this process from the others that share the queue.
+    """
+    process = name or f"{platform.node()}:{os.getpid()}"
 
     def pause() -> None:
         make_way(busy)

@@ -9,13 +9,14 @@ import grpc
 import structlog
 from grpc import aio
 
-from collector.codec.otlp import MalformedBody, decode_traces
+from collector.codec.otlp import MalformedBody
 from collector.metrics import Metrics
 from collector.pipeline import WANTED, Pipeline
 from collector.receivers import answers, unstored
 from collector.receivers.answers import LOGS, METRICS, TRACES, Signal
 from collector.receivers.body import ByteBudget, Lease
 from collector.receivers.refusal import INTERNAL, Refusal, malformed, of_storage, unauthenticated
+from collector.receivers.shape import decode_protobuf
 from collector.storage.api import StorageError
 
 #: grpc.aio.ServicerContext; the library has no types.
@@ -83,7 +84,7 @@ class OtlpGrpc:
                 raise Refusal(500, INTERNAL, "the collector failed; its log says why") from None
 
     async def _store(self, body: bytes) -> bytes:
-        outcome = await self._pipeline.consume(len(body), lambda: decode_traces(body, WANTED))
+        outcome = await self._pipeline.consume(len(body), lambda: decode_protobuf(body, WANTED))
         return answers.for_spans("protobuf", outcome.kept, outcome.rejected, outcome.reasons)
 
     async def _count(self, signal: Signal, body: bytes) -> bytes:

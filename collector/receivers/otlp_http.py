@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from collector.asgi import Headers, Receive, Scope, Send, headers_of, respond
-from collector.codec.otlp import MalformedBody, decode_traces, decode_traces_json
+from collector.codec.otlp import MalformedBody, decode_traces_json
 from collector.metrics import Metrics
 from collector.model import SpanBatch
 from collector.pipeline import WANTED, Pipeline
@@ -26,6 +26,7 @@ from collector.receivers.body import (
     read_body,
 )
 from collector.receivers.refusal import INTERNAL, UNAVAILABLE, UNIMPLEMENTED, Refusal, malformed, of_storage
+from collector.receivers.shape import decode_protobuf
 from collector.storage.api import StorageError
 
 #: A refused body is read on for so long, so that a sender still busy sending gets to read the answer.
@@ -35,6 +36,8 @@ _DRAIN_BYTES: Final = 64 * 1024 * 1024
 _USUAL_RATIO: Final = 8
 
 _LEAVING: Final = Refusal(503, UNAVAILABLE, "the collector is shutting down", 1.0)
+
+_DECODERS: Final = {"protobuf": decode_protobuf, "json": decode_traces_json}
 
 log = structlog.get_logger("collector.receivers.otlp_http")
 
@@ -92,8 +95,7 @@ class OtlpHttp:
 
     async def _store(self, body: bytes, media: Media, encoding: Encoding, lease: Lease) -> bytes:
         def decode() -> SpanBatch:
-            plain = self._unpack(body, encoding, lease)
-            return decode_traces_json(plain, WANTED) if media == "json" else decode_traces(plain, WANTED)
+            return _DECODERS[media](self._unpack(body, encoding, lease), WANTED)
 
         outcome = await self._pipeline.consume(_expected_size(body, encoding), decode)
         return answers.for_spans(media, outcome.kept, outcome.rejected, outcome.reasons)

@@ -328,7 +328,9 @@ def _sort_value(query: TraceQuery, summary: TraceSummary) -> int:
 
 def _buckets(query: TraceQuery, found: list[TraceSummary], count: int) -> list[StatsBucket]:
     starts = [summary.start_ns for summary in found]
-    edges = totals.bucket_edges(query.from_ns, query.to_ns, min(starts, default=None), max(starts, default=None), count)
+    low = min(starts, default=None) if query.from_ns is None else query.from_ns
+    high = (max(starts) + 1 if starts else None) if query.to_ns is None else query.to_ns
+    edges = totals.bucket_edges(low, high, count)
     return [
         StatsBucket(
             low,

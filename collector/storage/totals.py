@@ -54,12 +54,8 @@ def usage_order(row: UsageRow) -> tuple[int, list[str]]:
     return (-1 if row.cost.total is None else row.cost.total) * -1, [value or "" for value in row.group.values()]
 
 
-def bucket_edges(
-    from_ns: int | None, to_ns: int | None, first_ns: int | None, last_ns: int | None, count: int
-) -> list[tuple[int, int]]:
-    """``count`` (start, end) of equal width over the range asked for, or over what was found where it is open."""
-    low = first_ns if from_ns is None else from_ns
-    high = (None if last_ns is None else last_ns + 1) if to_ns is None else to_ns
+def bucket_edges(low: int | None, high: int | None, count: int) -> list[tuple[int, int]]:
+    """``count`` (start, end) of equal width over the range; the last one may reach beyond it."""
     if count < 1 or low is None or high is None or high <= low:
         return []
     width = -(-(high - low) // count)

@@ -30,6 +30,8 @@ _NOT_UNDER: Final = (
     "llm.request.functions.",
     "gen_ai.tool.definitions",
     "gen_ai.request.",
+    "gen_ai.operation.",
+    "gen_ai.provider.",
     "gen_ai.usage.",
     "telemetry.",
     "service.",
@@ -46,6 +48,10 @@ _NOT_CALLED: Final = frozenset({
     "id", "ids", "kind", "role", "type", "mime_type", "model", "model_name", "system", "provider", "vendor", "stream",
     "finish_reason", "finish_reasons", "json_schema", "stacktrace", "vector", "embedding", "operationId",
 })  # fmt: skip
+
+
+#: Names in JSON values that say the same of theirs.
+_NOT_IN_JSON: Final = frozenset({"role", "mime_type", "finish_reason"})
 
 
 def search_text(data: bytes) -> str:
@@ -78,15 +84,10 @@ def is_wanted(key: str) -> bool:
 
 def _texts_of(text: str) -> Iterator[str]:
     """The strings and numbers in a JSON text, or the text itself."""
-    if text[0] in '{["':
-        try:
-            value = orjson.loads(text)
-        except ValueError:
-            pass
-        else:
-            yield from _leaves(value)
-            return
-    if _is_text(text):
+    value = _opened(text) if text[0] in '{["' else None
+    if value is not None:
+        yield from _leaves(value)
+    elif _is_text(text):
         yield text
 
 
@@ -98,12 +99,13 @@ def _leaves(value: Any) -> Iterator[str]:
         node = waiting.pop()
         nodes += 1
         if node.__class__ is str:
-            if node[:1] in ("{", "["):
-                waiting += _opened(node)
+            opened = _opened(node) if node[:1] in ("{", "[") else None
+            if opened is not None:
+                waiting.append(opened)
             elif _is_text(node):
                 yield node
         elif isinstance(node, dict):
-            waiting += [child for key, child in reversed(node.items()) if key not in _NOT_CALLED or key == "id"]
+            waiting += [child for key, child in reversed(node.items()) if key not in _NOT_IN_JSON]
         elif isinstance(node, list):
             if len(node) <= _MAX_NUMBERS or not isinstance(node[0], int | float):
                 waiting += reversed(node)
@@ -111,12 +113,12 @@ def _leaves(value: Any) -> Iterator[str]:
             yield str(node)
 
 
-def _opened(text: str) -> list[Any]:
+def _opened(text: str) -> Any:
     try:
-        return [orjson.loads(text)]
+        return orjson.loads(text)
     except ValueError:
-        return [f" {text}"]
+        return None
 
 
 def _is_text(text: str) -> bool:
-    return len(text) <= _MAX_BLOB or " " in text[:_MAX_BLOB]
+    return len(text) <= _MAX_BLOB or " " in text[:_MAX_BLOB] or not text.isascii()

@@ -6,7 +6,6 @@ import re
 import time
 
 import demo_data
-import pytest
 from conftest import Open, overflows
 from otlp_traces import Trace, answered, asked, kind, tokens, trace_id
 from playwright.sync_api import Page, expect
@@ -203,9 +202,8 @@ def test_first_steps_name_this_collector(visit: Open, stage: Stage) -> None:
     expect(page.locator("#empty")).to_contain_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={stage.address}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone(visit: Open, scheme: str) -> None:
-    page = visit("/traces", phone=True, color_scheme=scheme)
+def test_phone(visit: Open) -> None:
+    page = visit("/traces", phone=True)
     expect(page.locator(ROWS)).to_have_count(50)
     expect(page.locator("#head .figure").first).to_be_visible()
     assert not overflows(page)

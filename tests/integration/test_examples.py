@@ -134,6 +134,7 @@ def test_documents_come_with_ids_texts_and_scores_in_order(stored: Stored) -> No
     assert "kettle-k2-descaling" in [document["id"] for document in retrieved["documents"]]
     best = reranked["documents"][0]
     assert best["id"] == "kettle-k2-descaling" and "hard" in best["text"] and best["metadata"]["shelf"] == "kitchen"
+    assert all(document["text"] for document in retrieved["documents"])
     scores = [document["score"] for document in retrieved["documents"]]
     assert scores == sorted(scores, reverse=True)
 
@@ -202,7 +203,7 @@ def test_an_agents_tokens_are_those_of_its_calls(stored: Stored) -> None:
 
 
 def test_a_stream_has_its_first_token_its_usage_and_its_whole_text(stored: Stored) -> None:
-    trace = stored.trace("shop-catalogue", "kettle-k2-overview")
+    trace = stored.trace("shop-catalogue", "Describe the Kettle K2.")
     assert tree(trace) == Counter({("describe", None, "chain"): 1, ("write", "describe", "llm"): 1})
     [written] = named(trace, "write")
     assert 0 < written["time_to_first_token_ms"] <= written["duration_ms"]

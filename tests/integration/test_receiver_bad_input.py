@@ -182,6 +182,11 @@ def test_bombs(collector_process: CollectorProcess, media: str, encoding: str):
     check_refused(send(collector_process, bomb, media, encoding), media, 413, 8)
 
 
+def test_more_spans_than_anybody_sends(collector_process: CollectorProcess):
+    spans = _field(2, b"") * 300_000
+    check_refused(send(collector_process, _field(1, _field(2, spans)), "protobuf"), "protobuf", 413, 8)
+
+
 BAD_IDS = {
     "zero trace": (bytes(16), b"\x01" * 8),
     "short trace": (b"\x01" * 15, b"\x01" * 8),

@@ -40,7 +40,7 @@ def test_a_bare_span() -> None:
     shown = detail.build(span(), Content(), 0)
     assert (shown.name, shown.kind, shown.failed, shown.error) == ("chat", "task", False, "")
     assert [figure.value for figure in shown.figures] == ["2.00 s"]
-    assert facts_of(shown) == {"started": "after 1 µs", "span id": (b"s" * 8).hex()}
+    assert facts_of(shown) == {"started": "+1 µs", "span id": (b"s" * 8).hex()}
     assert shown.attributes is None and not shown.plain
 
 
@@ -63,7 +63,7 @@ def test_usage_and_cost() -> None:
     assert found["output tokens"] == "30 (7 reasoning)"
     assert found["cost"] == "$0.00031 ($0.00020 in, $0.00011 out)"
     assert found["reported cost"] == "$0.00032"
-    assert found["started"] == "first"
+    assert found["started"] == "+0"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,8 @@ def test_conversation() -> None:
             ),
             Message("tool", "42", [{"type": "tool_result", "tool_call_id": "c0", "name": "sum", "result": {"is": 42}}]),
             Message("user", "only text"),
+            Message("assistant", None, [], [ToolCall("c9", "lookup")]),
+            Message("tool", "7", [{"type": "tool_result", "tool_call_id": "c9", "result": 7}]),
         ],
         output_messages=[
             Message(
@@ -125,10 +127,11 @@ def test_conversation() -> None:
         ],
     )
     shown = detail.build(span(kind="llm"), content, 0)
-    system, user, tool, plain = shown.conversation
+    system, user, tool, plain, _, late = shown.conversation
     assert (system.role, system.parts[0].content) == ("system", Text("Be brief."))
     assert user.parts[0].content == Image("image/png, 9 B", f"data:image/png;base64,{PNG}")
     assert (tool.parts[0].label, tool.parts[0].note) == ("result of sum", "c0")
+    assert late.parts[0].label == "result of lookup"
     assert plain.parts[0].content == Text("only text")
     reasoning, call = shown.answers[0].parts
     assert (reasoning.label, call.label) == ("reasoning", "calls sum")

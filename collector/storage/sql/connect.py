@@ -46,7 +46,11 @@ def engines(address: Address, writers: int) -> tuple[Engine, Engine]:
     writer = create_engine(address.url, pool_size=writers, max_overflow=1, pool_pre_ping=True)
     event.listen(writer, "connect", _commit_durably)
     reader = create_engine(
-        address.url, pool_size=READERS, max_overflow=READERS, pool_pre_ping=True, isolation_level="REPEATABLE READ"
+        address.url,
+        pool_size=READERS,
+        max_overflow=READERS,
+        pool_pre_ping=True,
+        execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
     )
     return writer, reader
 

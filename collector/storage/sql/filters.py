@@ -31,6 +31,13 @@ class Where:
 
 def where(connection: Connection, query: TraceQuery) -> Where:
     """All but sort, limit and cursor."""
+    found = but_range(connection, query)
+    add_range(found, "t.start_ns", query.from_ns, query.to_ns)
+    return found
+
+
+def but_range(connection: Connection, query: TraceQuery) -> Where:
+    """All but sort, limit, cursor and time range."""
     found = Where()
     owned = query.session_id is not None or query.user_id is not None
     if query.project is not None:
@@ -39,7 +46,6 @@ def where(connection: Connection, query: TraceQuery) -> Where:
         found.add("t.session_id = :session_id", session_id=query.session_id)
     if query.user_id is not None:
         found.add("t.user_id = :user_id", user_id=query.user_id)
-    add_range(found, "t.start_ns", query.from_ns, query.to_ns)
     if query.status is not None:
         found.add("t.status = :status", status=STATUS_CODES.get(query.status, -1))  # type: ignore[call-overload]
     if query.newer_than is not None:

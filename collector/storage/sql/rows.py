@@ -131,41 +131,14 @@ def span_of(row: Sequence[Any], project: str) -> Span:
     session_id, user_id, extra, error_type, error_message, counted = row[13:19]
     request_model, response_model, provider, ttft_ns, response_id, duplicate_of = row[19:25]
     rest = orjson.loads(extra).get if extra is not None else _nothing
+    usage = None if row[25] is row[26] is row[27] is row[28] is None else _usage_of(row[25:29])
+    cost = None if row[29] is None else Cost(COST_STATUSES[row[29]], *row[30:35])
+    error = None if error_type is error_message is None else ErrorInfo(error_type, error_message)
     return Span(
-        trace_id,
-        span_id,
-        parent,
-        name,
-        start_ns,
-        end_ns,
-        STATUSES[status],
-        "",
-        scope,
-        {},
-        {},
-        (),
-        (),
-        0,
-        position,
-        project,
-        service,
-        kind,
-        request_model,
-        response_model,
-        provider,
-        None if row[25] is row[26] is row[27] is row[28] is None else _usage_of(row[25:29]),
-        None if row[29] is None else Cost(COST_STATUSES[row[29]], *row[30:35]),
-        ttft_ns,
-        rest("finish_reasons"),
-        response_id,
-        session_id,
-        user_id,
-        rest("tags"),
-        rest("metadata"),
-        None if error_type is error_message is None else ErrorInfo(error_type, error_message),
-        bool(counted),
-        duplicate_of,
-    )
+        trace_id, span_id, parent, name, start_ns, end_ns, STATUSES[status], "", scope, {}, {}, (), (), 0, position,
+        project, service, kind, request_model, response_model, provider, usage, cost, ttft_ns, rest("finish_reasons"),
+        response_id, session_id, user_id, rest("tags"), rest("metadata"), error, bool(counted), duplicate_of,
+    )  # fmt: skip
 
 
 def _nothing(_name: str) -> None:

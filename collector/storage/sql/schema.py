@@ -51,7 +51,7 @@ def create(connection: Connection, name: str) -> None:
     metadata.create_all(connection, checkfirst=False)
     for statement in (*search.CREATE[connection.dialect.name], *_EXTRA[connection.dialect.name]):
         connection.execute(text(statement))
-    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text(_VERSION_TABLE))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
@@ -67,9 +67,14 @@ _EXTRA: Final[dict[str, tuple[str, ...]]] = {
     "sqlite": (),
     "postgresql": ("ALTER TABLE originals ALTER COLUMN data SET STORAGE EXTERNAL",),
 }
+_VERSION_TABLE: Final = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 _HAS_VERSION: Final = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
-    "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+    # not to_regclass: what it remembers from before the wait for the lock may be wrong by now
+    "postgresql": "SELECT 1 FROM pg_class WHERE relname = 'alembic_version' AND pg_table_is_visible(oid)",
 }
 
 

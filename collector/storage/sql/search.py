@@ -15,26 +15,22 @@ from sqlalchemy import Connection, text
 from collector.storage import words
 from collector.storage.sql.address import Dialect
 
-#: ``searched`` says which trace a row of the index belongs to, without touching the wide rows of ``originals``.
+#: ``searched`` says which rows of the index belong to a trace, without touching the wide rows of ``originals``.
 CREATE: Final = {
     "sqlite": (
         "CREATE VIRTUAL TABLE search USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')",
-        "CREATE TABLE searched (original_id INTEGER PRIMARY KEY, trace_id BLOB NOT NULL)",
+        "CREATE TABLE searched (trace_id BLOB NOT NULL, original_id INTEGER NOT NULL, "
+        "PRIMARY KEY (trace_id, original_id)) WITHOUT ROWID",
     ),
     "postgresql": (
         "CREATE TABLE search (original_id BIGINT PRIMARY KEY, trace_id BYTEA NOT NULL, document TSVECTOR NOT NULL)",
         "CREATE INDEX ix_search_document ON search USING gin (document)",
     ),
 }
-_FOUND: Final = {
-    "sqlite": "t.trace_id IN (SELECT trace_id FROM searched "
-    "WHERE original_id IN (SELECT rowid FROM search WHERE search MATCH :q))",
-    "postgresql": "t.trace_id IN (SELECT trace_id FROM search WHERE document @@ CAST(:q AS tsquery))",
-}
 _INSERT: Final = {
     "sqlite": (
         text("INSERT INTO search (rowid, words) VALUES (:id, :words)"),
-        text("INSERT INTO searched SELECT id, trace_id FROM originals WHERE id = :id"),
+        text("INSERT INTO searched SELECT trace_id, id FROM originals WHERE id = :id"),
     ),
     "postgresql": (
         text(
@@ -43,18 +39,24 @@ _INSERT: Final = {
         ),
     ),
 }
+_FOUND: Final = "t.trace_id IN (SELECT trace_id FROM search WHERE document @@ CAST(:q AS tsquery))"
+# SQLite cannot know how many rows will be found. Few are looked up; for many the list is walked in its own order, and
+# the plus keeps them from being looked up one by one for every trace.
 _FEW: Final = 1_000
 _COUNT: Final = text("SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH :q LIMIT :few)")
+_IDS: Final = "(SELECT rowid FROM search WHERE search MATCH :q)"
+_FOUND_FEW: Final = f"t.trace_id IN (SELECT trace_id FROM originals WHERE id IN {_IDS})"
+_FOUND_MANY: Final = f"EXISTS (SELECT 1 FROM searched s WHERE s.trace_id = t.trace_id AND +s.original_id IN {_IDS})"
 
 
 def condition(connection: Connection, asked: Sequence[str]) -> tuple[str, str]:
     """(condition on ``traces t`` that one original of the trace has all the words, value of its ``:q``)."""
     dialect = connection.dialect.name
-    found, q = _FOUND[dialect], expression(dialect, asked)
-    if dialect == "sqlite" and connection.execute(_COUNT, {"q": q, "few": _FEW}).scalar_one() == _FEW:
-        # SQLite would look every found trace up and sort them: walking the list in its order is shorter.
-        return f"+{found}", q
-    return found, q
+    q = expression(dialect, asked)
+    if dialect == "postgresql":
+        return _FOUND, q
+    found = connection.execute(_COUNT, {"q": q, "few": _FEW}).scalar_one()
+    return _FOUND_FEW if found < _FEW else _FOUND_MANY, q
 
 
 def expression(dialect: str, asked: Sequence[str]) -> str:

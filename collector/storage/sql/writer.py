@@ -115,6 +115,8 @@ class SqlSpanWriter:
     def _finish(self, group: _Group, written: Future[list[WriteResult]]) -> None:
         """On the writing thread, after COMMIT or ROLLBACK."""
         error = written.exception()
+        if error is not None:
+            group.batches = group.batches or self._take()  # not even begun: it is still theirs
         if error is not None and not isinstance(error, StorageError) and len(group.batches) > 1:
             self._split(group)
             return

@@ -85,6 +85,8 @@ if (response.ok) {
   const data = await response.json();
   draw(data);
   new ResizeObserver(([entry]) => entry.contentRect.width && requestAnimationFrame(() => draw(data))).observe(figure);
+  // a canvas does not follow the page's colours by itself
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(data));
+  new MutationObserver(() => draw(data)).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 }
 freshen();

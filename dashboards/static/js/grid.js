@@ -116,7 +116,10 @@ export class Grid {
     this.axis();
     this.layout();
     element.addEventListener("scroll", () => this.paint(), { passive: true });
-    new ResizeObserver(() => this.layout()).observe(element);
+    new ResizeObserver(() => {
+      this.axis();
+      this.layout();
+    }).observe(element);
     element.addEventListener("click", (event) => this.click(event));
     element.addEventListener("keydown", (event) => this.key(event));
   }
@@ -125,10 +128,10 @@ export class Grid {
     const axis = document.getElementById("axis");
     axis.replaceChildren();
     for (const [place, text] of this.tree.columns.ticks) {
-      if (place > 93_000) continue;
       const tick = make("i", "", axis);
       tick.textContent = text;
       tick.style.left = `${place / 1000}%`;
+      if (tick.offsetLeft + tick.offsetWidth > axis.clientWidth) tick.remove(); // a cut number would be another number
     }
   }
 
