@@ -97,7 +97,8 @@ def table(results: list[Result]) -> str:
 
 
 def _median(rounds: list[Result], column: str) -> float:
-    return statistics.median(getattr(result, column) for result in rounds)
+    values: list[float] = [getattr(result, column) for result in rounds]
+    return statistics.median(values)
 
 
 if __name__ == "__main__":

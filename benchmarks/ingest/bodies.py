@@ -122,7 +122,7 @@ class _Trace:
         self.provider, self.model, self.input_price, self.output_price = _MODELS[number % len(_MODELS)]
         self.failed = number % 37 == 0
         self.question = f"Order {100000 + number}: " + _text(source, 120)
-        self.documents = [
+        self.documents: list[dict[str, Any]] = [
             {
                 "id": f"doc-{source.randrange(50000)}",
                 "content": _text(source, source.randint(350, 650)),
@@ -140,7 +140,7 @@ class _Trace:
         self._retrieval()
         self._reranking()
         context = "\n\n".join(document["content"] for document in self.documents[:3])
-        asked = [
+        asked: list[dict[str, Any]] = [
             {"role": "system", "content": _SYSTEM},
             {"role": "user", "content": context + "\n\nQuestion: " + self.question},
         ]

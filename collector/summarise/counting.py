@@ -39,12 +39,23 @@ def count(tree: Tree, content_of: Callable[[Span], Content]) -> Counting:
     knowing = [number for number, span in enumerate(spans) if span.usage is not None or span.cost is not None]
     uncounted: dict[int, int | None] = {}
     if len(model_calls) > 1:
-        uncounted = _Sights(tree, model_calls, content_of).uncounted()
+        uncounted = _around(tree, model_calls) | _Sights(tree, model_calls, content_of).uncounted()
     others = [number for number in knowing if spans[number].kind not in CALL_KINDS and _tells(spans[number])]
     if others:
         for number, call in _repetitions(tree, others).items():
             uncounted[number] = call if call is None else uncounted.get(call, call)
     return Counting(sorted({*model_calls, *others} - uncounted.keys()), uncounted)
+
+
+def _around(tree: Tree, calls: Sequence[int]) -> dict[int, int | None]:
+    """Spans that know nothing of a call of their own with one of another kind inside: a reranker that asks a model."""
+    enclosing = _enclosing_calls(tree)
+    outers = {number: enclosing[tree.parents[number]] for number in calls if tree.parents[number] >= 0}
+    return {
+        outer: None
+        for number, outer in outers.items()
+        if outer >= 0 and tree.spans[outer].kind != tree.spans[number].kind and not _tells(tree.spans[outer])
+    }
 
 
 def knows(usage: Usage | None) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from store_data import SECOND, T0, Sent, catch_up, llm, send, stored, trace_id
 from store_library import PROJECTS, SESSIONS, USERS, WORDS
 
-from collector.storage.api import BadCursor, StatsBucket, TraceQuery
+from collector.storage.api import BadCursor, StatsBucket, TraceQuery, UsageQuery
 
 Stores = tuple[Any, Any]
 
@@ -186,6 +186,23 @@ def test_free_text_without_a_word_is_no_condition(store: Any, q: str) -> None:
 def test_free_text_is_never_a_query_language(store: Any, q: str) -> None:
     stored(store, llm(1, 1, text="refund and order a b"))
     assert set(names(store, q=q)) <= {1}
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0", "\ud800", "' OR 1=1 --", "x" * 100_000])
+def test_what_no_column_holds_is_not_found(store: Any, text: str) -> None:
+    stored(store, llm(1, 1, user="a", session="s"))
+    assert names(store, project=text) == names(store, user_id=text) == names(store, session_id=text) == []
+    assert store.stats(TraceQuery(user_id=text), 3).traces == store.stats(TraceQuery(project=text)).traces == 0
+    assert store.usage(UsageQuery(project=text)) == []
+
+
+@pytest.mark.parametrize("far", [2**63, 2**70, -(2**70)])
+def test_the_end_of_time_is_no_fault(store: Any, far: int) -> None:
+    stored(store, llm(1, 1))
+    assert names(store, from_ns=far) == names(store, to_ns=-far) == ([] if far > 0 else [1])
+    assert store.stats(TraceQuery(from_ns=far), 2).traces == (far < 0)
+    assert len(store.usage(UsageQuery(to_ns=far))) == (far > 0)
+    assert names(store, newer_than=(far, trace_id(1))) == ([] if far > 0 else [1])
 
 
 def test_words_must_occur_in_one_chunk_of_the_trace(store: Any) -> None:

@@ -19,14 +19,14 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from tracekit import wire
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(["x" * 130, "é" * 9000])
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.booleans()
 values = st.recursive(
     texts | numbers | st.binary(max_size=20),
-    lambda inner: st.lists(inner, max_size=20).map(tuple) | st.dictionaries(texts.filter(bool), inner, max_size=3),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=4).map(tuple) | st.dictionaries(texts.filter(bool), inner, max_size=2),
+    max_leaves=5,
 )
-attributes = st.dictionaries(texts.filter(bool), values, max_size=12)
+attributes = st.dictionaries(texts.filter(bool), values, max_size=5)
 times = st.integers(0, 2**63)
 contexts = st.builds(
     SpanContext,
@@ -67,7 +67,7 @@ def encoded(spans: list[ReadableSpan]) -> ExportTraceServiceRequest:
     return ExportTraceServiceRequest.FromString(wire.request(groups))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(spans=st.lists(readable, min_size=1, max_size=4))
 def test_the_same_as_opentelemetrys_encoder(spans: list[ReadableSpan]) -> None:
     ours, theirs = encoded(spans), encode_spans(spans)
@@ -82,6 +82,8 @@ def test_the_same_as_opentelemetrys_encoder(spans: list[ReadableSpan]) -> None:
             for span in scope.spans:
                 for link in span.links:
                     link.flags = 0
+                if span.status.code == 0:
+                    span.ClearField("status")
     assert ours == theirs
 
 

@@ -25,6 +25,12 @@ class Where:
         self.conditions.append(condition)
         self.values |= values
 
+    def add_text(self, column: str, name: str, value: str) -> None:
+        """``column = value``. No column holds what the sanitizer takes out: asking for that finds nothing."""
+        if "\0" in value or not _is_unicode(value):
+            self.nothing = True
+        self.add(f"{column} = :{name}", **{name: value})
+
     def clause(self) -> str:
         return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
 
@@ -43,14 +49,14 @@ def but_range(connection: Connection, query: TraceQuery) -> Where:
     if query.project is not None:
         add_project(connection, found, query.project, by_index=not owned)
     if query.session_id is not None:
-        found.add("t.session_id = :session_id", session_id=query.session_id)
+        found.add_text("t.session_id", "session_id", query.session_id)
     if query.user_id is not None:
-        found.add("t.user_id = :user_id", user_id=query.user_id)
+        found.add_text("t.user_id", "user_id", query.user_id)
     if query.status is not None:
-        found.add("t.status = :status", status=STATUS_CODES.get(query.status, -1))  # type: ignore[call-overload]
+        found.add("t.status = :status", status=STATUS_CODES.get(query.status, -1))
     if query.newer_than is not None:
         start_ns, trace_id = query.newer_than
-        found.add("(t.start_ns, t.trace_id) > (:newer_ns, :newer_id)", newer_ns=start_ns, newer_id=trace_id)
+        found.add("(t.start_ns, t.trace_id) > (:newer_ns, :newer_id)", newer_ns=bounded(start_ns), newer_id=trace_id)
     asked = words.query(query.q or "")
     if asked:
         condition, q = search.condition(connection, asked)
@@ -62,7 +68,10 @@ def add_project(
     connection: Connection, found: Where, name: str, *, column: str = "t.project_id", by_index: bool = True
 ) -> None:
     """``by_index`` False where another condition selects far fewer rows: SQLite cannot know that by itself."""
-    project_id = connection.execute(text("SELECT id FROM projects WHERE name = :name"), {"name": name}).scalar()
+    named = Where()
+    named.add_text("name", "name", name)
+    statement = text(f"SELECT id FROM projects {named.clause()}")
+    project_id = None if named.nothing else connection.execute(statement, named.values).scalar()
     if project_id is None:
         found.nothing = True
     plus = "" if by_index or connection.dialect.name != "sqlite" else "+"
@@ -71,6 +80,19 @@ def add_project(
 
 def add_range(found: Where, column: str, from_ns: int | None, to_ns: int | None) -> None:
     if from_ns is not None:
-        found.add(f"{column} >= :from_ns", from_ns=from_ns)
+        found.add(f"{column} >= :from_ns", from_ns=bounded(from_ns))
     if to_ns is not None:
-        found.add(f"{column} < :to_ns", to_ns=to_ns)
+        found.add(f"{column} < :to_ns", to_ns=bounded(to_ns))
+
+
+def bounded(time_ns: int) -> int:
+    """Where spans can be, 1970 to 2262: what lies beyond stands for the beginning or the end of time."""
+    return max(0, min(time_ns, 2**63 - 1))
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

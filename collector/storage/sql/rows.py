@@ -58,7 +58,7 @@ CALL_COLUMNS: Final = (
 SPAN_COLUMNS: Final = PLAIN_COLUMNS + CALL_COLUMNS
 
 STATUSES: Final[tuple[Status, ...]] = ("unset", "ok", "error")
-STATUS_CODES: Final = {status: code for code, status in enumerate(STATUSES)}
+STATUS_CODES: Final[dict[str, int]] = {status: code for code, status in enumerate(STATUSES)}
 COST_STATUSES: Final[tuple[CostStatus, ...]] = ("unpriced", "computed", "reported")
 COST_CODES: Final = {status: code for code, status in enumerate(COST_STATUSES)}
 

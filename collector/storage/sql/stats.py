@@ -48,7 +48,7 @@ def stats(connection: Connection, query: TraceQuery, buckets: int) -> TraceStats
 
 def _range(connection: Connection, query: TraceQuery, where: filters.Where) -> tuple[int | None, int | None]:
     """The range asked for, and where it is open that of the traces found."""
-    low, high = query.from_ns, query.to_ns
+    low, high = (None if end is None else filters.bounded(end) for end in (query.from_ns, query.to_ns))
     if where.nothing or (low is not None and high is not None):
         return low, high
     ranged = filters.where(connection, query)
