@@ -20,7 +20,7 @@ demo: $(STAMP) ## Start the collector, run the example applications against it, 
 	$(BIN)/tracekit demo
 
 test: $(STAMP) ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(STAMP) ## Lint, types and import rules
 	$(BIN)/ruff check .

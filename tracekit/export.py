@@ -181,8 +181,9 @@ class Exporter:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tracekit-export", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="tracekit-export", daemon=True)
+                thread.start()
+                self._thread = thread
                 _at_exit_of_worker_process(self.close)
 
     def _reset(self) -> None:
@@ -258,7 +259,7 @@ class Exporter:
         body = batch.body()
         attempt = 0
         while True:
-            answer = (self._post or self._transport.post)(body)
+            answer = self._send(body)
             if answer.outcome is Outcome.ACCEPTED:
                 self._accepted(count, answer)
                 return
@@ -273,6 +274,13 @@ class Exporter:
             if self._out_of_time() or not self._pause(answer, attempt):
                 return
             attempt += 1
+
+    def _send(self, body: bytes) -> Answer:
+        try:
+            return (self._post or self._transport.post)(body)
+        except Exception as error:  # noqa: BLE001 - spans must be counted whatever happens
+            swallow("send", error)
+            return Answer(Outcome.REFUSED, reason=type(error).__name__)
 
     def _accepted(self, count: int, answer: Answer) -> None:
         rejected, why = wire.rejected_spans(answer.body)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 logger = logging.getLogger("tracekit")
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_MAX_SAID: Final = 1_000
+
 _said: set[str] = set()
-_lock = threading.RLock()
 _faults = 0
 
 
@@ -25,11 +25,9 @@ def faults() -> int:
 
 def warn_once(key: str, message: str, *args: Any) -> None:
     """Log a warning the first time that ``key`` comes up in this process."""
-    with _lock:
-        if key in _said or len(_said) > 1000:
-            return
+    if key not in _said and len(_said) < _MAX_SAID:
         _said.add(key)
-    logger.warning(message, *args)
+        logger.warning(message, *args)
 
 
 def swallow(where: str, error: BaseException) -> None:

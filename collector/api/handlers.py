@@ -28,6 +28,7 @@ log = structlog.get_logger("collector.api")
 
 #: Spans rendered in one go: some hundred kilobytes of JSON, so that a long trace never lies in memory as a whole.
 SPANS_PER_PIECE: Final = 100
+FACTS_PER_PIECE: Final = 1000
 
 
 class Handlers:
@@ -103,7 +104,7 @@ def trace_pieces(reader: TraceReader, trace_id: bytes, payload: bool) -> Iterato
     piece = encode(_head(summary, spans, contents if payload else None))[:-1] + b',"spans":['
     belongings = render.belongings(spans, summary)
     rest = iter(spans)
-    while group := list(islice(rest, SPANS_PER_PIECE)):
+    while group := list(islice(rest, SPANS_PER_PIECE if payload else FACTS_PER_PIECE)):
         documents = [_span(span, belongings[span.span_id], contents if payload else None) for span in group]
         last = group[-1] is spans[-1]
         yield piece + encode(documents)[1:-1] + (b"]}" if last else b",")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from collector_process import Start, until
-from load import Load, check_stored, check_summarised
+from otlp_load import Load, check_stored, check_summarised
 
 
 def test_kill_9_under_load(start_collector: Start, database_url: str, pytestconfig: pytest.Config):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from collector_process import PROTOBUF, CollectorProcess, Start, answer_of, until
-from load import Load, check_stored
+from otlp_load import Load, check_stored
 from otlp_requests import export_request, protobuf, trace_id_of
 
 BODY = protobuf(export_request(10**6))

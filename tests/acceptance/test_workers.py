@@ -6,7 +6,7 @@ import signal
 
 import psutil
 from collector_process import PROTOBUF, CollectorProcess, Start, until
-from load import Load, check_stored, check_summarised
+from otlp_load import Load, check_stored, check_summarised
 from otlp_requests import export_request, protobuf
 
 

@@ -1,4 +1,4 @@
-"""Anthropic-shaped answers: the client's own objects, and the same as dicts. Its input counts leave cached tokens out."""
+"""Anthropic-shaped answers: objects and dicts. Its input counts leave cached tokens out."""
 
 from __future__ import annotations
 

@@ -236,13 +236,15 @@ scalars = (
 hashable = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.tuples(st.integers(), st.text())
 anything = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=8)
-    | st.dictionaries(hashable, inner, max_size=8)
-    | st.tuples(inner, inner)
-    | st.builds(Pair, st.integers(), inner)
-    | st.sets(hashable, max_size=4)
-    | st.builds(types.SimpleNamespace, x=inner)
-    | st.builds(lambda value: Model.model_construct(name=value), inner),
+    lambda inner: (
+        st.lists(inner, max_size=8)
+        | st.dictionaries(hashable, inner, max_size=8)
+        | st.tuples(inner, inner)
+        | st.builds(Pair, st.integers(), inner)
+        | st.sets(hashable, max_size=4)
+        | st.builds(types.SimpleNamespace, x=inner)
+        | st.builds(lambda value: Model.model_construct(name=value), inner)
+    ),
     max_leaves=40,
 )
 
@@ -284,7 +286,7 @@ def test_without_orjson_the_same_comes_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert [json.loads(Capture().json(value)) for value in values] == expected
 
 
-# --- masking ------------------------------------------------------------------------------------------------------------
+# --- masking ---------------------------------------------------------------------------------------------------------
 def hide(text: str) -> str:
     return text.replace("secret", "***")
 
@@ -366,7 +368,7 @@ def test_a_secret_at_the_cut_is_masked_whole(spans: Recorded) -> None:
     assert spans.attributes()["output.value"] == "x" * 253 + "***"
 
 
-# --- modes --------------------------------------------------------------------------------------------------------------
+# --- modes -----------------------------------------------------------------------------------------------------------
 def run_all() -> None:
     @trace.llm(name="llm")
     def llm(messages: list[Any], model: str, temperature: float = 0.5) -> Any:

@@ -29,27 +29,25 @@ async def aleaf() -> None: ...
 
 
 def test_every_span_beneath_inherits(spans: Recorded) -> None:
-    with tracekit.context(user_id="u-1", session_id="s-1", tags=["a"], metadata={"plan": "pro"}, project="p"):
-        with trace.span("outer"):
-            leaf()
+    everything = {"user_id": "u-1", "session_id": "s-1", "tags": ["a"], "metadata": {"plan": "pro"}, "project": "p"}
+    with tracekit.context(**everything), trace.span("outer"):  # type: ignore[arg-type]
+        leaf()
     leaf()
-    for name in ("outer",):
-        attributes = spans.attributes(name)
-        assert attributes["user.id"] == "u-1"
-        assert attributes["session.id"] == attributes["gen_ai.conversation.id"] == "s-1"
-        assert attributes["tag.tags"] == ("a",)
-        assert parsed(attributes["metadata"]) == {"plan": "pro"}
-        assert attributes["tracekit.project"] == "p"
+    attributes = spans.attributes("outer")
+    assert attributes["user.id"] == "u-1"
+    assert attributes["session.id"] == attributes["gen_ai.conversation.id"] == "s-1"
+    assert attributes["tag.tags"] == ("a",)
+    assert parsed(attributes["metadata"]) == {"plan": "pro"}
+    assert attributes["tracekit.project"] == "p"
     inside, outside = (dict(span.attributes) for span in spans.all() if span.name == "leaf")
     assert inside["user.id"] == "u-1" and "user.id" not in outside
 
 
 def test_nested_contexts_merge(spans: Recorded) -> None:
     with tracekit.context(user_id="u-1", tags=["a", "b"], metadata={"x": 1, "y": 1}):
-        with tracekit.context(session_id=7, tags=("b", "c"), metadata={"y": 2}):
-            with tracekit.context(user_id="u-2", tags="d"):
-                with trace.span("deep"):
-                    pass
+        inner = tracekit.context(session_id=7, tags=("b", "c"), metadata={"y": 2})
+        with inner, tracekit.context(user_id="u-2", tags="d"), trace.span("deep"):
+            pass
         with trace.span("shallow"):
             pass
     deep, shallow = spans.attributes("deep"), spans.attributes("shallow")

@@ -246,10 +246,9 @@ def test_a_plain_function_that_returns_the_clients_coroutine(spans: Recorded, se
         return client.chat.completions.create(stream=True, model="gpt-4o-mini", messages=MESSAGES)
 
     async def run() -> None:
-        async with openai.AsyncOpenAI(base_url=server + "/v1", api_key="k") as client:
-            async with await call(client) as stream:
-                async for _ in stream:
-                    pass
+        async with openai.AsyncOpenAI(base_url=server + "/v1", api_key="k") as client, await call(client) as stream:
+            async for _ in stream:
+                pass
 
     asyncio.run(run())
     check(spans, CHAT_PARTS, "gpt-4o-mini-x", (9, 4))

@@ -36,9 +36,11 @@ contexts = st.builds(
     st.just(TraceFlags(1)),
     st.sampled_from([None, TraceState([("a", "b"), ("c", "d")])]),
 )
-statuses = st.sampled_from([Status(), Status(StatusCode.OK), Status(StatusCode.ERROR, "bad é"), Status(StatusCode.ERROR)])
+statuses = st.sampled_from(
+    [Status(), Status(StatusCode.OK), Status(StatusCode.ERROR, "bad é"), Status(StatusCode.ERROR)]
+)
 events = st.builds(Event, texts, attributes, times)
-links = st.builds(lambda context, found: Link(context, found), contexts, attributes)
+links = st.builds(Link, contexts, attributes)
 SCOPE = InstrumentationScope("scope", "1.2", None, {"k": "v"})
 RESOURCE = Resource({"service.name": "s", "n": 5})
 readable = st.builds(
