@@ -103,16 +103,22 @@ class Capture:
     def json(self, value: Any) -> str:
         """A value as JSON text, bounded and masked. Never raises."""
         if self.mask is None:
-            try:
-                _cost(value, self.limits.max_depth, self.limits.max_items, self.limits.max_chars)
-                return _encode(value)
-            except Exception:  # noqa: BLE001, S110 - not plain, too large, changing meanwhile: the long way then
-                pass
+            found = self.snapshot(value)
+            if found is not None:
+                return found
         try:
             return _encode(self.plain(value))
         except Exception as error:  # noqa: BLE001 - total by contract
             swallow("capture", error)
             return _UNCAPTURABLE
+
+    def snapshot(self, value: Any) -> str | None:
+        """The value as JSON text if it is plain and small enough to be kept whole, else None."""
+        try:
+            _cost(value, self.limits.max_depth, self.limits.max_items, self.limits.max_chars)
+            return _encode(value)
+        except Exception:  # noqa: BLE001 - not plain, too large, changing meanwhile
+            return None
 
     def json_of_small(self, value: Any) -> str:
         """As ``json``, for what is known to be small, plain and masked already."""

@@ -106,10 +106,11 @@ class Traced:
             return None
         if span.is_recording():
             try:
-                if self.model is not None or self.provider is not None:
+                given = self.parameters.named(args, kwargs) if self.input else {}
+                if self.provider is not None or (self.model is not None and not isinstance(given.get("model"), str)):
                     record.set_model(span, self.model, self.provider)
                 if self.input:
-                    record.arguments(span, self.parameters.named(args, kwargs))
+                    record.arguments(span, given)
             except Exception as error:  # noqa: BLE001
                 swallow("input", error)
         return span

@@ -9,6 +9,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from tracekit import cost, semconv, wire
+from tracekit.recording import RecordedSpan
 
 #: what a span takes beside its texts
 _SPAN_BYTES: Final = 1_024
@@ -52,6 +53,8 @@ class Encoder:
 
 def size_of(span: ReadableSpan) -> int:
     """About how many bytes a span holds."""
+    if type(span) is RecordedSpan:
+        return _SPAN_BYTES + span.weight
     total = _SPAN_BYTES
     for value in _attributes(span).values():
         kind = type(value)

@@ -61,7 +61,7 @@ class _OwnProvider:
 
         scope = InstrumentationScope(semconv.SCOPE, _version())
         tracer = FastTracer(self.provider, self.processor, self.limits, scope, capture)
-        return runtime.Runtime(tracer, capture, self.limits.max_span_attributes or 1 << 30)
+        return runtime.Runtime(tracer, capture, self.limits.max_span_attributes or 1 << 30, defers=True)
 
 
 def init(

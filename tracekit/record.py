@@ -34,6 +34,9 @@ Arguments = dict[str, Any]
 _QUERIES: Final = ("query", "question", "q", "search_query", "text", "input", "prompt")
 _COUNTS: Final = ("top_k", "k", "top_n", "limit", "n_results", "num_results")
 _TEXTS: Final = ("input", "texts", "text", "documents", "inputs", "query", "sentences")
+#: kinds whose plain arguments and results are kept as a snapshot first, and read when the span is exported
+_SNAPSHOTS: Final = frozenset(("llm", "retriever"))
+_CONTAINERS: Final = frozenset((dict, list, tuple))
 _MODEL_NAMES: Final = {"embedding": semconv.EMBEDDING_MODEL_NAME, "reranker": semconv.RERANKER_MODEL_NAME}
 #: modules whose objects are looked into even where nobody said that the function calls a model
 _MODEL_LIBRARIES: Final = frozenset(("openai", "anthropic", "litellm", "groq", "mistralai", "together", "cerebras"))
@@ -42,11 +45,20 @@ _MODEL_LIBRARIES: Final = frozenset(("openai", "anthropic", "litellm", "groq", "
 # --- input -----------------------------------------------------------------------------------------------------------
 def arguments(span: Span, given: Arguments) -> None:
     """Record a call's arguments, by parameter name."""
-    capture = span.capture
-    if not capture.values:
+    if not span.capture.values or (span.kind in _SNAPSHOTS and span.input_later(given)):
         return
+    read_arguments(span, given)
+
+
+def read_arguments(span: Span, given: Arguments, text: str | None = None) -> None:
+    """``text``: the arguments as JSON, where they are that already."""
+    capture = span.capture
     if capture.content and given:
-        span.put(_value(_only_text(given), capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
+        value = _only_text(given)
+        if value is given and text is not None:
+            span.put({semconv.INPUT_VALUE: text, semconv.INPUT_MIME_TYPE: semconv.MIME_JSON})
+        else:
+            span.put(_value(value, capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
     read = _INPUTS.get(span.kind)
     if read is not None:
         read(span, given)
@@ -193,11 +205,19 @@ def output(span: Span, value: Any) -> None:
     """Record what came out: a model's answer, documents, vectors, or any value."""
     if not span.capture.values or value is None:
         return
-    read = _OUTPUTS.get(span.kind, _model_answer)
-    if read(span, value):
+    if span.kind in _SNAPSHOTS and type(value) in _CONTAINERS and span.output_later(value):
+        if span.kind == "llm":
+            span.answered()
         return
-    if span.capture.content:
-        span.put(_value(value, span.capture, semconv.OUTPUT_VALUE, semconv.OUTPUT_MIME_TYPE))
+    read_output(span, value)
+
+
+def read_output(span: Span, value: Any, text: str | None = None) -> None:
+    """``text``: the value as JSON, where it is that already."""
+    read = _OUTPUTS.get(span.kind, _model_answer)
+    if read(span, value) or not span.capture.content:
+        return
+    span.put(_value(value, span.capture, semconv.OUTPUT_VALUE, semconv.OUTPUT_MIME_TYPE))
 
 
 def answer(span: Span, response: Response) -> None:

@@ -2,16 +2,20 @@
 
 Sampler, ids, resource, limits and processors are the provider's, so spans of other instrumentations, which the SDK
 makes as ever, and these are parts of one trace and reach the same processors.
+
+What a span's attributes say about messages and documents is worked out from a snapshot when they are first read,
+which is on an exporter's thread: the application pays for the snapshot only.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from opentelemetry import trace as trace_api
@@ -22,9 +26,13 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.util import types
 
 from tracekit.capture import Capture
 from tracekit.errors import exception_attributes, type_name
+
+#: gives attributes that others win over, and attributes that win over others; does not raise
+WorkOut = Callable[[], tuple[dict[str, Any], dict[str, Any]]]
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
@@ -82,6 +90,39 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
         self._tracer = tracer
         self._own = attributes
         self._dropped = 0
+        self._work_out: WorkOut | None = None
+        self._later_chars = 0
+
+    @property
+    def attributes(self) -> types.Attributes:
+        self._settle()
+        return MappingProxyType(self._own)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the span holds, with what is still to be worked out."""
+        return sum([len(value) for value in self._own.values() if type(value) is str]) + 3 * self._later_chars
+
+    def defer(self, work_out: WorkOut, chars: int) -> None:
+        """Have attributes worked out, from ``chars`` of text, when the span's attributes are first read."""
+        self._later_chars = chars
+        self._lock = threading.Lock()
+        self._work_out = work_out
+
+    def to_json(self, indent: int | None = 4) -> str:
+        self._settle()
+        return str(super().to_json(indent))
+
+    def _settle(self) -> None:
+        if self._work_out is None:
+            return
+        with self._lock:
+            if self._work_out is None:
+                return
+            before, after = self._work_out()
+            self._add({key: value for key, value in before.items() if key not in self._own})
+            self._add(after)
+            self._work_out = None
 
     @property
     def dropped_attributes(self) -> int:
@@ -95,8 +136,10 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
         return self._end_time is None
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        if self._end_time is not None:
-            return
+        if self._end_time is None:
+            self._add(attributes)
+
+    def _add(self, attributes: Mapping[str, Any]) -> None:
         own, tracer = self._own, self._tracer
         if tracer.max_length is not None:
             attributes = {key: _cut(value, tracer.max_length) for key, value in attributes.items()}

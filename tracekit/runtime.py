@@ -28,15 +28,16 @@ class Tracer(Protocol):
 
 
 class Runtime:
-    """``most`` is how many messages, documents and vectors of one span are flattened into attributes."""
+    """``most`` is how many messages, documents and vectors of one span are flattened into attributes. ``defers`` where
+    the tracer's spans can work out attributes when they are read (see ``tracekit.recording``)."""
 
-    __slots__ = ("capture", "max_attributes", "most", "tracer")
+    __slots__ = ("capture", "defers", "most", "tracer")
 
-    def __init__(self, tracer: Tracer, capture: Capture, max_attributes: int) -> None:
+    def __init__(self, tracer: Tracer, capture: Capture, max_attributes: int, defers: bool = False) -> None:
         self.tracer = tracer
         self.capture = capture
-        self.max_attributes = max_attributes
         self.most = max(4, (max_attributes - 48) // 6)
+        self.defers = defers
 
 
 class _Off:

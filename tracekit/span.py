@@ -6,7 +6,7 @@ span writes at once; a handle for no span at all does nothing. No method raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from decimal import Decimal
 from time import time_ns
@@ -23,6 +23,7 @@ from tracekit.context import inherited_attributes
 from tracekit.documents import Document
 from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
+from tracekit.reading import parsed
 from tracekit.runtime import Runtime, active
 from tracekit.stepping import leave
 from tracekit.usage import COUNTS, read_usage, usage_attributes, with_total
@@ -36,7 +37,10 @@ class Span:
 
     _parent: Span | None = None
     _ended = False
-    _has_input = False
+    _defers = False
+    _later_input: str | None = None
+    _later_output: str | None = None
+    _replaying = False
     _has_output = False
     _answered = False
     _start = 0
@@ -100,7 +104,6 @@ class Span:
     def set_input(self, value: Any) -> None:
         """What went in: text, messages, or any value. Replaces the captured arguments."""
         if self.is_recording():
-            self._has_input = True
             record.given_input(self, value)
 
     @guarded
@@ -182,7 +185,7 @@ class Span:
     # --- for the rest of tracekit ------------------------------------------------------------------------------------
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes that are already fit for OpenTelemetry."""
-        if not self._recording or self._ended:
+        if not self._recording or (self._ended and not self._replaying):
             return
         if self._live:
             self._otel.set_attributes(dict(attributes))
@@ -219,6 +222,35 @@ class Span:
             except Exception as error:  # noqa: BLE001
                 swallow("output", error)
 
+    def input_later(self, given: Any) -> bool:
+        """Keep a snapshot of the arguments, to be read with the span. False where they must be read now."""
+        if self._defers:
+            self._later_input = self.capture.snapshot(given)
+        return self._later_input is not None
+
+    def output_later(self, value: Any) -> bool:
+        """As ``input_later``, for the result."""
+        if self._defers:
+            self._later_output = self.capture.snapshot(value)
+        return self._later_output is not None
+
+    def _work_out(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The attributes that the snapshots give."""
+        self._replaying = True
+        before = self._replay(record.read_arguments, self._later_input)
+        after = self._replay(record.read_output, self._later_output)
+        self._replaying = False
+        return before, after
+
+    def _replay(self, read: Callable[[Span, Any, str], None], text: str | None) -> dict[str, Any]:
+        self._attributes = {}
+        if text is not None:
+            try:
+                read(self, parsed(text), text)
+            except Exception as error:  # noqa: BLE001
+                swallow("snapshot", error)
+        return self._attributes
+
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
         now = time_ns()
@@ -235,6 +267,9 @@ class Span:
             if self._recording and self._attributes:
                 self._otel.set_attributes(self._attributes)
             self._ended = True
+            if self._later_input is not None or self._later_output is not None:
+                chars = len(self._later_input or "") + len(self._later_output or "")
+                self._otel.defer(self._work_out, chars)  # type: ignore[attr-defined]
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
             self._ended = True
@@ -272,6 +307,7 @@ def start(
     parent = current.get(_KEY)
     span._parent = parent if isinstance(parent, Span) else None
     span._start = time_ns()
+    span._defers = runtime.defers and capture.content and capture.mask is None and span._recording
     span.context = set_value(_KEY, span, trace_api.set_span_in_context(otel, current))
     return span
 

@@ -68,7 +68,8 @@ def decompress(data: bytes) -> bytes:
 def decode_traces(body: bytes, wanted: Wanted | None = None) -> SpanBatch:
     """A protobuf request. Single bad spans are counted in ``rejected``; invalid UTF-8 is replaced by U+FFFD.
 
-    Only attributes whose keys ``wanted`` has are decoded; the chunks have all. Raises ``MalformedBody`` where nothing can be read.
+    Only attributes whose keys ``wanted`` has are decoded; the chunks have all. Raises ``MalformedBody`` where nothing
+    can be read.
     """
     request = TracesData()
     try:
