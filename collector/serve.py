@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _GRACE: Final = 0.6
 _WORKERS_GRACE: Final = 0.2
 _REFRESH_SECONDS: Final = 5.0
+#: A request brings tens of thousands of objects at once, none of them in cycles: looking every 700 is for nothing.
+_GC_THRESHOLDS: Final = (50_000, 20, 20)
 #: What can wait is imported after the first spans had their chance.
 _WARM_UP_SECONDS: Final = 0.5
 
@@ -84,6 +86,7 @@ class _Process:
         await self._http.listening.wait()
         self._collector.start()
         gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         announce(grpc_port)
         background = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._refresh_metrics())]
         await self._stopping.wait()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from tracekit import semconv
 from tracekit.capture import Capture
 from tracekit.reading import as_number, get, getter, list_of
 
@@ -184,13 +185,22 @@ def _keys(prefix: str, number: int) -> tuple[str, str, str, str]:
     return key + "id", key + "content", key + "metadata", key + "score"
 
 
-def documents_json(documents: list[Document], capture: Capture) -> str:
-    """The documents as a JSON list, for ``output.value``."""
+def retrieval_attributes(documents: list[Document], capture: Capture, most: int) -> dict[str, Any]:
+    """Retrieved documents in both conventions."""
+    attributes = document_attributes(semconv.RETRIEVAL_DOCUMENTS, documents[:most], capture)
+    scores = [{"id": one.id[:_MAX_ID], "score": one.score} for one in documents if one.id is not None]
+    if scores:
+        attributes[semconv.GEN_AI_RETRIEVAL_DOCUMENTS] = capture.json_of_small(scores)
+    return attributes
+
+
+def output_attributes(documents: list[Document], capture: Capture) -> dict[str, Any]:
+    """The documents as a JSON list."""
     shown = plain_documents(documents)
-    size = sum(len(document.text or "") for document in documents)
-    if capture.mask is None and size < capture.limits.max_chars and not any(one.metadata for one in documents):
-        return capture.json_of_small(shown)
-    return capture.json(shown)
+    size = sum([len(document.text or "") for document in documents])
+    small = capture.mask is None and size < capture.limits.max_chars and not any(one.metadata for one in documents)
+    text = capture.json_of_small(shown) if small else capture.json(shown)
+    return {semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: semconv.MIME_JSON}
 
 
 def plain_documents(documents: list[Document]) -> list[dict[str, Any]]:

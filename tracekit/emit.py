@@ -50,6 +50,8 @@ _PARAMETERS: Final[dict[str, str | None]] = {
     "encoding_format": None,
     "model": None,
 }
+#: arguments that make up a request in the providers' own words
+REQUEST: Final = frozenset((*_PARAMETERS, "messages", "system", "instructions", "tools"))
 
 
 def provider_attributes(provider: str | None) -> Attributes:
@@ -106,18 +108,9 @@ def tool_attributes(tools: Any, capture: Capture, most: int) -> Attributes:
     return attributes
 
 
-def response_attributes(response: Response, capture: Capture, most: int) -> Attributes:
-    """All that an answer says. Counts, names and reasons in every mode that looks at values at all."""
+def response_attributes(response: Response) -> Attributes:
+    """What an answer says beside its messages: counts, names and reasons."""
     attributes: Attributes = {}
-    if capture.content and response.messages:
-        attributes.update(message_attributes(response.messages, "output", capture, most))
-        text = text_in(response.messages)
-        if text is not None:
-            attributes[semconv.OUTPUT_VALUE] = capture.text(text)
-            attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_TEXT
-        else:
-            attributes[semconv.OUTPUT_VALUE] = attributes[semconv.GEN_AI_OUTPUT_MESSAGES]
-            attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_JSON
     if response.model:
         attributes[semconv.GEN_AI_RESPONSE_MODEL] = response.model
         attributes[semconv.LLM_MODEL_NAME] = response.model
@@ -128,6 +121,32 @@ def response_attributes(response: Response, capture: Capture, most: int) -> Attr
         attributes[semconv.LLM_FINISH_REASON] = response.finish_reasons[0]
     if response.usage:
         attributes.update(usage_attributes(response.usage))
+    return attributes
+
+
+def answer_attributes(messages: list[Message], capture: Capture, most: int) -> Attributes:
+    """An answer's messages, and the output that they are: their text, or all of them where there is more than text."""
+    attributes = message_attributes(messages, "output", capture, most)
+    text = text_in(messages)
+    if text is not None:
+        attributes[semconv.OUTPUT_VALUE] = capture.text(text)
+        attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_TEXT
+    else:
+        attributes[semconv.OUTPUT_VALUE] = attributes[semconv.GEN_AI_OUTPUT_MESSAGES]
+        attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_JSON
+    return attributes
+
+
+def input_attributes(messages: list[Message], capture: Capture, most: int) -> Attributes:
+    """A request's messages, and the input that they are: the last one's text if it is the user's, or all of them."""
+    attributes = message_attributes(messages, "input", capture, most)
+    text = text_in(messages[-1:]) if messages[-1]["role"] == "user" else None
+    if text is not None:
+        attributes[semconv.INPUT_VALUE] = capture.text(text)
+        attributes[semconv.INPUT_MIME_TYPE] = semconv.MIME_TEXT
+    else:
+        attributes[semconv.INPUT_VALUE] = attributes[semconv.GEN_AI_INPUT_MESSAGES]
+        attributes[semconv.INPUT_MIME_TYPE] = semconv.MIME_JSON
     return attributes
 
 

@@ -92,6 +92,11 @@ def result_part(call_id: Any, response: Any) -> Part:
     return part
 
 
+def are_frozen(messages: list[Message]) -> bool:
+    """Whether nobody else can change what the messages hold: texts only."""
+    return all(type(value) is str for message in messages for part in message["parts"] for value in part.values())
+
+
 def text_in(messages: list[Message]) -> str | None:
     """The text of messages whose parts are texts (and reasoning, which is left out) only; None where there is more."""
     texts: list[str] = []

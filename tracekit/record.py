@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracekit import semconv
 from tracekit.capture import Capture
-from tracekit.documents import Document, document_attributes, documents_json, point_into, read_documents
+from tracekit.documents import (
+    Document,
+    document_attributes,
+    output_attributes,
+    point_into,
+    read_documents,
+    retrieval_attributes,
+)
 from tracekit.emit import (
+    REQUEST,
+    answer_attributes,
     embedding_attributes,
+    input_attributes,
     message_attributes,
     parameter_attributes,
     provider_attributes,
     response_attributes,
     tool_attributes,
 )
-from tracekit.messages import read_message, read_messages, text_part
+from tracekit.messages import are_frozen, read_message, read_messages, text_part
 from tracekit.reading import as_count, as_number, get, text_of
 from tracekit.response import Response, is_vector, provider_of
 from tracekit.shapes_anthropic import read_anthropic
@@ -34,9 +44,6 @@ Arguments = dict[str, Any]
 _QUERIES: Final = ("query", "question", "q", "search_query", "text", "input", "prompt")
 _COUNTS: Final = ("top_k", "k", "top_n", "limit", "n_results", "num_results")
 _TEXTS: Final = ("input", "texts", "text", "documents", "inputs", "query", "sentences")
-#: kinds whose plain arguments and results are kept as a snapshot first, and read when the span is exported
-_SNAPSHOTS: Final = frozenset(("llm", "retriever"))
-_CONTAINERS: Final = frozenset((dict, list, tuple))
 _MODEL_NAMES: Final = {"embedding": semconv.EMBEDDING_MODEL_NAME, "reranker": semconv.RERANKER_MODEL_NAME}
 #: modules whose objects are looked into even where nobody said that the function calls a model
 _MODEL_LIBRARIES: Final = frozenset(("openai", "anthropic", "litellm", "groq", "mistralai", "together", "cerebras"))
@@ -45,21 +52,12 @@ _MODEL_LIBRARIES: Final = frozenset(("openai", "anthropic", "litellm", "groq", "
 # --- input -----------------------------------------------------------------------------------------------------------
 def arguments(span: Span, given: Arguments) -> None:
     """Record a call's arguments, by parameter name."""
-    if not span.capture.values or (span.kind in _SNAPSHOTS and span.input_later(given)):
-        return
-    read_arguments(span, given)
-
-
-def read_arguments(span: Span, given: Arguments, text: str | None = None) -> None:
-    """``text``: the arguments as JSON, where they are that already."""
     capture = span.capture
-    if capture.content and given:
-        value = _only_text(given)
-        if value is given and text is not None:
-            span.put({semconv.INPUT_VALUE: text, semconv.INPUT_MIME_TYPE: semconv.MIME_JSON})
-        else:
-            span.put(_value(value, capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
+    if not capture.values:
+        return
     read = _INPUTS.get(span.kind)
+    if capture.content and given and read is not _llm_input:
+        span.put(_value(_only_text(given), capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
     if read is not None:
         read(span, given)
     elif not span.settled_kind and ("messages" in given or "model" in given):
@@ -75,7 +73,7 @@ def given_input(span: Span, value: Any) -> None:
     if span.kind == "llm" and capture.content:
         messages = read_messages(value)
         if messages:
-            span.put(message_attributes(messages, "input", capture, span.most))
+            span.later(message_attributes, messages, "input", capture, span.most, frozen=are_frozen(messages))
     elif span.kind in ("retriever", "reranker") and isinstance(value, str) and capture.content:
         _query(span, value)
     elif span.kind == "tool" and capture.content:
@@ -98,19 +96,27 @@ def _value(value: Any, capture: Capture, key: str, mime_key: str) -> dict[str, s
 
 
 def _llm_input(span: Span, given: Arguments) -> None:
-    span.put(_request(span, given))
+    """A request in the providers' words is its messages; any other argument is shown with them, as JSON."""
+    capture = span.capture
+    span.put(model_attributes(span, given.get("model")))
+    span.put(parameter_attributes(given, capture))
+    if not capture.content:
+        return
+    span.put(tool_attributes(given.get("tools"), capture, span.most))
+    messages = _given_messages(given)
+    if messages:
+        span.later(input_attributes, messages, capture, span.most, frozen=are_frozen(messages))
+    if given and not (messages and given.keys() <= REQUEST):
+        span.put(_value(_only_text(given), capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
 
 
 def _request(span: Span, given: Arguments) -> dict[str, Any]:
+    """What holds of a call of unknown kind if it turns out to be a model's."""
     capture = span.capture
-    attributes: dict[str, Any] = {}
-    if capture.content:
-        messages = _given_messages(given)
-        if messages:
-            attributes.update(message_attributes(messages, "input", capture, span.most))
-        attributes.update(tool_attributes(given.get("tools"), capture, span.most))
-    attributes.update(model_attributes(span, given.get("model")))
-    attributes.update(parameter_attributes(given, capture))
+    attributes = {**model_attributes(span, given.get("model")), **parameter_attributes(given, capture)}
+    messages = _given_messages(given) if capture.content else []
+    if messages:
+        attributes.update(message_attributes(messages, "input", capture, span.most))
     return attributes
 
 
@@ -205,15 +211,6 @@ def output(span: Span, value: Any) -> None:
     """Record what came out: a model's answer, documents, vectors, or any value."""
     if not span.capture.values or value is None:
         return
-    if span.kind in _SNAPSHOTS and type(value) in _CONTAINERS and span.output_later(value):
-        if span.kind == "llm":
-            span.answered()
-        return
-    read_output(span, value)
-
-
-def read_output(span: Span, value: Any, text: str | None = None) -> None:
-    """``text``: the value as JSON, where it is that already."""
     read = _OUTPUTS.get(span.kind, _model_answer)
     if read(span, value) or not span.capture.content:
         return
@@ -229,7 +226,9 @@ def answer(span: Span, response: Response) -> None:
     elif not span.settled_kind:
         span.become("llm")
         span.put(span.request or {})
-    span.put(response_attributes(response, span.capture, span.most))
+    span.put(response_attributes(response))
+    if response.messages and span.capture.content:
+        span.later(answer_attributes, response.messages, span.capture, span.most, frozen=are_frozen(response.messages))
     model = response.model
     if span.provider is None and response.provider is not None:
         set_model(span, None, response.provider)
@@ -306,8 +305,8 @@ def _documents_output(span: Span, value: Any) -> bool:
         return False
     add_documents(span, documents)
     if span.capture.content:
-        text = documents_json(documents, span.capture)
-        span.put({semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: semconv.MIME_JSON})
+        frozen = not any(document.metadata for document in documents)
+        span.later(output_attributes, documents, span.capture, frozen=frozen)
     return True
 
 
@@ -336,10 +335,7 @@ def add_documents(span: Span, documents: Any) -> None:
         point_into(found, span.inputs or [])
         span.put(document_attributes(semconv.RERANKER_OUTPUT_DOCUMENTS, found[: span.most], span.capture))
         return
-    span.put(document_attributes(semconv.RETRIEVAL_DOCUMENTS, found[: span.most], span.capture))
-    scores = [{"id": one.id[:1_000], "score": one.score} for one in found if one.id is not None]
-    if scores:
-        span.put({semconv.GEN_AI_RETRIEVAL_DOCUMENTS: span.capture.json_of_small(scores)})
+    span.later(retrieval_attributes, found, span.capture, span.most, frozen=not any(one.metadata for one in found))
 
 
 def _are_read(documents: Any) -> bool:

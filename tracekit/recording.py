@@ -3,8 +3,8 @@
 Sampler, ids, resource, limits and processors are the provider's, so spans of other instrumentations, which the SDK
 makes as ever, and these are parts of one trace and reach the same processors.
 
-What a span's attributes say about messages and documents is worked out from a snapshot when they are first read,
-which is on an exporter's thread: the application pays for the snapshot only.
+Attributes for messages and documents are worked out when they are first read, which is on an exporter's thread: the
+application pays for reading its values only, not for writing them in two conventions.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from opentelemetry.util import types
 
 from tracekit.capture import Capture
 from tracekit.errors import exception_attributes, type_name
+from tracekit.guard import swallow
 
-#: gives attributes that others win over, and attributes that win over others; does not raise
-WorkOut = Callable[[], tuple[dict[str, Any], dict[str, Any]]]
+WorkOut = Callable[[], dict[str, Any]]
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
@@ -90,8 +90,7 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
         self._tracer = tracer
         self._own = attributes
         self._dropped = 0
-        self._work_out: WorkOut | None = None
-        self._later_chars = 0
+        self._work: Sequence[WorkOut] = ()
 
     @property
     def attributes(self) -> types.Attributes:
@@ -100,29 +99,30 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
 
     @property
     def weight(self) -> int:
-        """About how many bytes the span holds, with what is still to be worked out."""
-        return sum([len(value) for value in self._own.values() if type(value) is str]) + 3 * self._later_chars
+        """About how many characters the span holds, without what is still to be worked out."""
+        return sum([len(value) for value in self._own.values() if type(value) is str])
 
-    def defer(self, work_out: WorkOut, chars: int) -> None:
-        """Have attributes worked out, from ``chars`` of text, when the span's attributes are first read."""
-        self._later_chars = chars
+    def defer(self, work: Sequence[WorkOut]) -> None:
+        """Have attributes worked out when the span's attributes are first read. Those that are set by then win."""
         self._lock = threading.Lock()
-        self._work_out = work_out
+        self._work = work
 
     def to_json(self, indent: int | None = 4) -> str:
         self._settle()
         return str(super().to_json(indent))
 
     def _settle(self) -> None:
-        if self._work_out is None:
+        if not self._work:
             return
         with self._lock:
-            if self._work_out is None:
-                return
-            before, after = self._work_out()
-            self._add({key: value for key, value in before.items() if key not in self._own})
-            self._add(after)
-            self._work_out = None
+            found: dict[str, Any] = {}
+            for work_out in self._work:
+                try:
+                    found.update(work_out())
+                except Exception as error:  # noqa: BLE001
+                    swallow("attributes", error)
+            self._add({key: value for key, value in found.items() if key not in self._own})
+            self._work = ()
 
     @property
     def dropped_attributes(self) -> int:

@@ -6,6 +6,7 @@ span writes at once; a handle for no span at all does nothing. No method raises.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from decimal import Decimal
@@ -23,7 +24,6 @@ from tracekit.context import inherited_attributes
 from tracekit.documents import Document
 from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
-from tracekit.reading import parsed
 from tracekit.runtime import Runtime, active
 from tracekit.stepping import leave
 from tracekit.usage import COUNTS, read_usage, usage_attributes, with_total
@@ -38,9 +38,7 @@ class Span:
     _parent: Span | None = None
     _ended = False
     _defers = False
-    _later_input: str | None = None
-    _later_output: str | None = None
-    _replaying = False
+    _later: list[Callable[[], dict[str, Any]]] | None = None
     _has_output = False
     _answered = False
     _start = 0
@@ -185,7 +183,7 @@ class Span:
     # --- for the rest of tracekit ------------------------------------------------------------------------------------
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes that are already fit for OpenTelemetry."""
-        if not self._recording or (self._ended and not self._replaying):
+        if not self._recording or self._ended:
             return
         if self._live:
             self._otel.set_attributes(dict(attributes))
@@ -222,34 +220,15 @@ class Span:
             except Exception as error:  # noqa: BLE001
                 swallow("output", error)
 
-    def input_later(self, given: Any) -> bool:
-        """Keep a snapshot of the arguments, to be read with the span. False where they must be read now."""
-        if self._defers:
-            self._later_input = self.capture.snapshot(given)
-        return self._later_input is not None
-
-    def output_later(self, value: Any) -> bool:
-        """As ``input_later``, for the result."""
-        if self._defers:
-            self._later_output = self.capture.snapshot(value)
-        return self._later_output is not None
-
-    def _work_out(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The attributes that the snapshots give."""
-        self._replaying = True
-        before = self._replay(record.read_arguments, self._later_input)
-        after = self._replay(record.read_output, self._later_output)
-        self._replaying = False
-        return before, after
-
-    def _replay(self, read: Callable[[Span, Any, str], None], text: str | None) -> dict[str, Any]:
-        self._attributes = {}
-        if text is not None:
-            try:
-                read(self, parsed(text), text)
-            except Exception as error:  # noqa: BLE001
-                swallow("snapshot", error)
-        return self._attributes
+    def later(self, work_out: Callable[..., dict[str, Any]], *given: Any, frozen: bool) -> None:
+        """Add the attributes that ``work_out(*given)`` gives: when the span's attributes are first read, where the span
+        can do that and nobody can change what is ``given`` meanwhile, else now."""
+        if not (self._defers and frozen):
+            self.put(work_out(*given))
+        elif self.is_recording():
+            if self._later is None:
+                self._later = []
+            self._later.append(functools.partial(work_out, *given))
 
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
@@ -267,9 +246,8 @@ class Span:
             if self._recording and self._attributes:
                 self._otel.set_attributes(self._attributes)
             self._ended = True
-            if self._later_input is not None or self._later_output is not None:
-                chars = len(self._later_input or "") + len(self._later_output or "")
-                self._otel.defer(self._work_out, chars)  # type: ignore[attr-defined]
+            if self._later is not None:
+                self._otel.defer(self._later)  # type: ignore[attr-defined]
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
             self._ended = True

@@ -31,7 +31,7 @@ FIRST_IDLE_S: Final = 0.1
 MOST_IDLE_S: Final = 2.0
 #: While ingest is busy, work waits, looking this often, but never longer than the most: the lag stays bounded.
 YIELD_STEP_S: Final = 0.02
-MOST_YIELD_S: Final = 0.2
+MOST_YIELD_S: Final = 0.5
 
 
 def make_way(busy: Callable[[], bool]) -> None:

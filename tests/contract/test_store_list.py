@@ -12,6 +12,7 @@ from store_data import SECOND, T0, Sent, catch_up, llm, send, stored, trace_id
 from store_library import PROJECTS, SESSIONS, USERS, WORDS
 
 from collector.storage.api import BadCursor, StatsBucket, TraceQuery, UsageQuery
+from collector.storage.sql import search
 
 Stores = tuple[Any, Any]
 
@@ -212,12 +213,31 @@ def test_words_must_occur_in_one_chunk_of_the_trace(store: Any) -> None:
     assert names(store, q="alpha beta") == []
 
 
+@pytest.mark.parametrize("few", [1, 1000])
 @pytest.mark.parametrize("word", WORDS)
-def test_every_script_is_found(library: Stores, word: str) -> None:
+def test_every_script_is_found_however_often(
+    library: Stores, word: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FEW", few)
     store, reference = library
     query = TraceQuery(q=word, limit=1000)
     assert store.list_traces(query).items == reference.list_traces(query).items
+    assert store.stats(query, 7) == reference.stats(query, 7)
     assert store.list_traces(query).items
+
+
+def test_a_range_has_its_start_and_not_its_end(store: Any) -> None:
+    stored(store, *(llm(number, 1, at=number) for number in range(5)))
+    low, high = T0 + SECOND, T0 + 3 * SECOND
+    assert names(store, from_ns=low, to_ns=high) == [2, 1]
+    assert store.stats(TraceQuery(from_ns=low, to_ns=high)).traces == 2
+    # three buckets do not divide the range: the last one reaches beyond it, what it counts does not
+    for end in (high, high + 1, high + 2):
+        head = store.stats(TraceQuery(from_ns=low, to_ns=end), 3)
+        inside = 2 + (end > high)
+        assert (head.traces, sum(bucket.traces for bucket in head.buckets)) == (inside, inside)
+    (row,) = store.usage(UsageQuery(from_ns=low, to_ns=high))
+    assert (row.calls, row.traces) == (2, 2)
 
 
 def test_the_head_of_nothing(store: Any) -> None:

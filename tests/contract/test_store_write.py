@@ -14,6 +14,7 @@ from collector.codec.otlp import spans_of
 from collector.model import SpanBatch
 from collector.processors.sanitize import bound_facts, sanitize
 from collector.storage.api import Overloaded, Refused, Unavailable, WriteResult
+from collector.storage.sql import writer
 from collector.storage.sql.writer import Limits
 
 
@@ -210,12 +211,19 @@ def test_one_batch_over_the_limit_is_taken_when_nothing_waits(backend: Backend) 
     assert send(store, *(Sent(1, number) for number in range(8))).stored == 8
 
 
-def test_closing_commits_what_was_submitted(backend: Backend) -> None:
+def test_closing_commits_what_was_submitted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     backend.needs("durability")
+    monkeypatch.setattr(writer, "GROUP_SPANS", 4)  # many transactions
     store = backend.open()
+    release = threading.Event()
+    for _ in range(store.database.writers):
+        store.database.write(lambda _: release.wait(30))
     futures = [store.submit(batch(Sent(number, 1), Sent(number, 2))) for number in range(30)]
-    store.close()
-    assert all(future.done() and future.result() == WriteResult(2, 0) for future in futures)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    release.set()
+    assert [future.result(30) for future in futures] == [WriteResult(2, 0)] * 30
+    closing.join(30)
     with pytest.raises(Unavailable):
         store.submit(batch(Sent(1, 9)))
     store.close()

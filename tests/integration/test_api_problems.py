@@ -103,7 +103,7 @@ def test_what_is_not_there(client: TestClient, path: str) -> None:
 
 def test_other_methods(client: TestClient) -> None:
     problem(client, "/api/v1/traces", 405, "POST")
-    assert client.post("/api/v1/traces").headers["allow"] == "GET, HEAD"
+    assert set(client.post("/api/v1/traces").headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 class BrokenStore(MemoryStore):

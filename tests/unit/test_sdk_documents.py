@@ -97,11 +97,11 @@ def test_shapes(spans: Recorded, returned: Any, expected: list[dict[str, Any]]) 
 def test_the_output_lists_the_documents(spans: Recorded) -> None:
     @trace.retriever(name="search")
     def search(query: str) -> Any:
-        return [{"id": "a", "text": "one", "score": 0.5, "metadata": {"p": 1}}, "two"]
+        return [LangChainDocument(id="a", page_content="one", metadata={"p": 1}), "two"]
 
     search("what?")
     assert parsed(spans.attributes()["output.value"]) == [
-        {"id": "a", "content": "one", "score": 0.5, "metadata": {"p": 1}},
+        {"id": "a", "content": "one", "metadata": {"p": 1}},
         {"content": "two"},
     ]
     assert spans.attributes()["input.value"] == "what?"

@@ -23,6 +23,8 @@ MIN_POSTGRES = 14
 READERS = 8
 BUSY_TIMEOUT_S = 5.0
 
+#: libpq parameters that the URL may set otherwise: a server that is gone is noticed, and knows who we are.
+_POSTGRES_DEFAULTS = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "application_name": "tracekit"}
 _WRITER_PRAGMAS = (
     "synchronous = FULL",
     "cache_size = -32000",
@@ -43,13 +45,15 @@ def engines(address: Address, writers: int) -> tuple[Engine, Engine]:
         import psycopg  # noqa: F401
     except ImportError:
         raise CannotOpen("PostgreSQL needs the extra: pip install 'tracekit-llm[postgres]'") from None
-    writer = create_engine(address.url, pool_size=writers, max_overflow=1, pool_pre_ping=True)
+    given = {name: value for name, value in _POSTGRES_DEFAULTS.items() if name not in address.url.query}
+    writer = create_engine(address.url, pool_size=writers, max_overflow=1, pool_pre_ping=True, connect_args=given)
     event.listen(writer, "connect", _commit_durably)
     reader = create_engine(
         address.url,
         pool_size=READERS,
         max_overflow=READERS,
         pool_pre_ping=True,
+        connect_args=given,
         execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
     )
     return writer, reader

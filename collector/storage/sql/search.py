@@ -42,7 +42,7 @@ _INSERT: Final = {
 _FOUND: Final = "t.trace_id IN (SELECT trace_id FROM search WHERE document @@ CAST(:q AS tsquery))"
 # SQLite cannot know how many rows will be found. Few are looked up; for many the list is walked in its own order, and
 # the plus keeps them from being looked up one by one for every trace.
-_FEW: Final = 1_000
+FEW: Final = 1_000
 _COUNT: Final = text("SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH :q LIMIT :few)")
 _IDS: Final = "(SELECT rowid FROM search WHERE search MATCH :q)"
 _FOUND_FEW: Final = f"t.trace_id IN (SELECT trace_id FROM originals WHERE id IN {_IDS})"
@@ -55,8 +55,8 @@ def condition(connection: Connection, asked: Sequence[str]) -> tuple[str, str]:
     q = expression(dialect, asked)
     if dialect == "postgresql":
         return _FOUND, q
-    found = connection.execute(_COUNT, {"q": q, "few": _FEW}).scalar_one()
-    return _FOUND_FEW if found < _FEW else _FOUND_MANY, q
+    found = connection.execute(_COUNT, {"q": q, "few": FEW}).scalar_one()
+    return _FOUND_FEW if found < FEW else _FOUND_MANY, q
 
 
 def expression(dialect: str, asked: Sequence[str]) -> str:

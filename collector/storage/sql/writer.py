@@ -127,12 +127,12 @@ class SqlSpanWriter:
             self._inserter.committed(group.projects)
             for waiting, result in zip(group.batches, written.result(), strict=True):
                 waiting.future.set_result(result)
-            if group.batches:
-                self._notify()
         else:
             for waiting in group.batches:
                 waiting.future.set_exception(_refusal(error))
         self._next()
+        if error is None and group.batches:
+            self._notify()
 
     def _next(self) -> None:
         with self._changed:
