@@ -28,9 +28,11 @@ check: $(STAMP) ## Lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure SDK overhead and ingest beside their floors
+bench: $(STAMP) ## Measure SDK overhead, ingest, start-up and reading
 	$(BIN)/python -m benchmarks.sdk_overhead
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.reading
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

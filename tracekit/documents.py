@@ -197,10 +197,20 @@ def retrieval_attributes(documents: list[Document], capture: Capture, most: int)
 def output_attributes(documents: list[Document], capture: Capture) -> dict[str, Any]:
     """The documents as a JSON list."""
     shown = plain_documents(documents)
-    size = sum([len(document.text or "") for document in documents])
-    small = capture.mask is None and size < capture.limits.max_chars and not any(one.metadata for one in documents)
+    size = frozen_size(documents)
+    small = capture.mask is None and size is not None and size < capture.limits.max_chars
     text = capture.json_of_small(shown) if small else capture.json(shown)
     return {semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: semconv.MIME_JSON}
+
+
+def frozen_size(documents: list[Document]) -> int | None:
+    """How many characters documents hold that nobody else can change. None where there is more: metadata."""
+    total = 0
+    for document in documents:
+        if document.metadata:
+            return None
+        total += len(document.text or "")
+    return total
 
 
 def plain_documents(documents: list[Document]) -> list[dict[str, Any]]:

@@ -92,9 +92,16 @@ def result_part(call_id: Any, response: Any) -> Part:
     return part
 
 
-def are_frozen(messages: list[Message]) -> bool:
-    """Whether nobody else can change what the messages hold: texts only."""
-    return all(type(value) is str for message in messages for part in message["parts"] for value in part.values())
+def frozen_size(messages: list[Message]) -> int | None:
+    """How many characters messages hold that nobody else can change: texts only. None where there is more."""
+    total = 0
+    for message in messages:
+        for part in message["parts"]:
+            for value in part.values():
+                if type(value) is not str:
+                    return None
+                total += len(value)
+    return total
 
 
 def text_in(messages: list[Message]) -> str | None:

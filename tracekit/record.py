@@ -13,6 +13,7 @@ from tracekit.capture import Capture
 from tracekit.documents import (
     Document,
     document_attributes,
+    frozen_size,
     output_attributes,
     point_into,
     read_documents,
@@ -29,7 +30,8 @@ from tracekit.emit import (
     response_attributes,
     tool_attributes,
 )
-from tracekit.messages import are_frozen, read_message, read_messages, text_part
+from tracekit.messages import frozen_size as messages_size
+from tracekit.messages import read_message, read_messages, text_part
 from tracekit.reading import as_count, as_number, get, text_of
 from tracekit.response import Response, is_vector, provider_of
 from tracekit.shapes_anthropic import read_anthropic
@@ -73,7 +75,7 @@ def given_input(span: Span, value: Any) -> None:
     if span.kind == "llm" and capture.content:
         messages = read_messages(value)
         if messages:
-            span.later(message_attributes, messages, "input", capture, span.most, frozen=are_frozen(messages))
+            span.later(message_attributes, messages, "input", capture, span.most, size=messages_size(messages))
     elif span.kind in ("retriever", "reranker") and isinstance(value, str) and capture.content:
         _query(span, value)
     elif span.kind == "tool" and capture.content:
@@ -105,7 +107,7 @@ def _llm_input(span: Span, given: Arguments) -> None:
     span.put(tool_attributes(given.get("tools"), capture, span.most))
     messages = _given_messages(given)
     if messages:
-        span.later(input_attributes, messages, capture, span.most, frozen=are_frozen(messages))
+        span.later(input_attributes, messages, capture, span.most, size=messages_size(messages))
     if given and not (messages and given.keys() <= REQUEST):
         span.put(_value(_only_text(given), capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
 
@@ -228,7 +230,8 @@ def answer(span: Span, response: Response) -> None:
         span.put(span.request or {})
     span.put(response_attributes(response))
     if response.messages and span.capture.content:
-        span.later(answer_attributes, response.messages, span.capture, span.most, frozen=are_frozen(response.messages))
+        size = messages_size(response.messages)
+        span.later(answer_attributes, response.messages, span.capture, span.most, size=size)
     model = response.model
     if span.provider is None and response.provider is not None:
         set_model(span, None, response.provider)
@@ -305,8 +308,7 @@ def _documents_output(span: Span, value: Any) -> bool:
         return False
     add_documents(span, documents)
     if span.capture.content:
-        frozen = not any(document.metadata for document in documents)
-        span.later(output_attributes, documents, span.capture, frozen=frozen)
+        span.later(output_attributes, documents, span.capture, size=frozen_size(documents))
     return True
 
 
@@ -335,7 +337,7 @@ def add_documents(span: Span, documents: Any) -> None:
         point_into(found, span.inputs or [])
         span.put(document_attributes(semconv.RERANKER_OUTPUT_DOCUMENTS, found[: span.most], span.capture))
         return
-    span.later(retrieval_attributes, found, span.capture, span.most, frozen=not any(one.metadata for one in found))
+    span.later(retrieval_attributes, found, span.capture, span.most, size=frozen_size(found))
 
 
 def _are_read(documents: Any) -> bool:

@@ -91,6 +91,7 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
         self._own = attributes
         self._dropped = 0
         self._work: Sequence[WorkOut] = ()
+        self._work_size = 0
 
     @property
     def attributes(self) -> types.Attributes:
@@ -99,11 +100,13 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
 
     @property
     def weight(self) -> int:
-        """About how many characters the span holds, without what is still to be worked out."""
-        return sum([len(value) for value in self._own.values() if type(value) is str])
+        """About how many characters the span holds, with what is still to be worked out."""
+        return sum([len(value) for value in self._own.values() if type(value) is str]) + self._work_size
 
-    def defer(self, work: Sequence[WorkOut]) -> None:
-        """Have attributes worked out when the span's attributes are first read. Those that are set by then win."""
+    def defer(self, work: Sequence[WorkOut], size: int) -> None:
+        """Have attributes worked out when the span's attributes are first read, from ``size`` characters. Those that
+        are set by then win."""
+        self._work_size = size
         self._lock = threading.Lock()
         self._work = work
 

@@ -39,6 +39,7 @@ class Span:
     _ended = False
     _defers = False
     _later: list[Callable[[], dict[str, Any]]] | None = None
+    _later_size = 0
     _has_output = False
     _answered = False
     _start = 0
@@ -220,15 +221,16 @@ class Span:
             except Exception as error:  # noqa: BLE001
                 swallow("output", error)
 
-    def later(self, work_out: Callable[..., dict[str, Any]], *given: Any, frozen: bool) -> None:
+    def later(self, work_out: Callable[..., dict[str, Any]], *given: Any, size: int | None) -> None:
         """Add the attributes that ``work_out(*given)`` gives: when the span's attributes are first read, where the span
-        can do that and nobody can change what is ``given`` meanwhile, else now."""
-        if not (self._defers and frozen):
+        can do that and nobody can change what is ``given`` meanwhile (``size`` is its characters then), else now."""
+        if not self._defers or size is None:
             self.put(work_out(*given))
         elif self.is_recording():
             if self._later is None:
                 self._later = []
             self._later.append(functools.partial(work_out, *given))
+            self._later_size += size
 
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
@@ -247,7 +249,7 @@ class Span:
                 self._otel.set_attributes(self._attributes)
             self._ended = True
             if self._later is not None:
-                self._otel.defer(self._later)  # type: ignore[attr-defined]
+                self._otel.defer(self._later, self._later_size)  # type: ignore[attr-defined]
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
             self._ended = True

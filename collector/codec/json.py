@@ -23,14 +23,15 @@ class JsonFault(ValueError):
     """What is wrong, and where."""
 
 
-def request_of_json(body: bytes) -> tuple[Any, list[str]]:
-    """(TracesData, reasons of the spans left out). Raises ``JsonFault`` where the document as a whole is wrong."""
+def request_of_json(body: bytes, max_reasons: int) -> tuple[Any, int, list[str]]:
+    """(TracesData, spans left out, the first reasons why). Raises ``JsonFault`` where the document as a whole is wrong."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise JsonFault(f"the body is not valid JSON: {error}") from error
     request = TracesData()
-    faults: list[str] = []
+    faults = 0
+    reasons: list[str] = []
     for resource_spans in _objects(document, "resourceSpans", "resource_spans"):
         into = request.resource_spans.add()
         _fill_resource(into, resource_spans)
@@ -41,8 +42,10 @@ def request_of_json(body: bytes) -> tuple[Any, list[str]]:
                 try:
                     target.spans.append(_span(span))
                 except (JsonFault, TypeError, ValueError) as error:
-                    faults.append(f"span {number}: {str(error)[:200]}")
-    return request, faults
+                    faults += 1
+                    if len(reasons) < max_reasons:
+                        reasons.append(f"span {number}: {str(error)[:200]}")
+    return request, faults, reasons
 
 
 def _fill_resource(target: Any, source: dict[str, Any]) -> None:

@@ -88,12 +88,12 @@ def decode_traces_json(body: bytes, wanted: Wanted | None = None) -> SpanBatch:
     ``wanted`` as in ``decode_traces``. Raises ``MalformedBody`` where the document is not one.
     """
     try:
-        request, faults = request_of_json(body)
+        request, faults, reasons = request_of_json(body, MAX_REASONS)
     except JsonFault as error:
         raise MalformedBody(str(error)) from error
     batch = _batch_of(request, wanted)
-    batch.rejected += len(faults)
-    batch.rejected_reasons = (faults + batch.rejected_reasons)[:MAX_REASONS]
+    batch.rejected += faults
+    batch.rejected_reasons = (reasons + batch.rejected_reasons)[:MAX_REASONS]
     return batch
 
 
