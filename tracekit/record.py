@@ -75,7 +75,7 @@ def given_input(span: Span, value: Any) -> None:
     if span.kind == "llm" and capture.content:
         messages = read_messages(value)
         if messages:
-            span.later(message_attributes, messages, "input", capture, span.most, size=messages_size(messages))
+            span.put(message_attributes(messages, "input", capture, span.most))
     elif span.kind in ("retriever", "reranker") and isinstance(value, str) and capture.content:
         _query(span, value)
     elif span.kind == "tool" and capture.content:

@@ -36,8 +36,8 @@ class Runtime:
     def __init__(self, tracer: Tracer, capture: Capture, max_attributes: int, defers: bool = False) -> None:
         self.tracer = tracer
         self.capture = capture
-        self.most = max(4, (max_attributes - 48) // 6)
         self.defers = defers
+        self.most = max(4, (max_attributes - 48) // 6)
 
 
 class _Off:

@@ -287,7 +287,7 @@ def start(
     parent = current.get(_KEY)
     span._parent = parent if isinstance(parent, Span) else None
     span._start = time_ns()
-    span._defers = runtime.defers and capture.content and capture.mask is None and span._recording
+    span._defers = runtime.defers and capture.mask is None
     span.context = set_value(_KEY, span, trace_api.set_span_in_context(otel, current))
     return span
 
