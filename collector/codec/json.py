@@ -24,7 +24,10 @@ class JsonFault(ValueError):
 
 
 def request_of_json(body: bytes, max_reasons: int) -> tuple[Any, int, list[str]]:
-    """(TracesData, spans left out, the first reasons why). Raises ``JsonFault`` where the document as a whole is wrong."""
+    """(TracesData, spans left out, the first reasons why).
+
+    Raises ``JsonFault`` where the document as a whole is wrong.
+    """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -36,7 +36,7 @@ def store(backend: Backend) -> Any:
     return backend.open()
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="session", params=ENGINES)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     """(store, the store in memory) with the same many traces, for tests that only read."""
     new = request.getfixturevalue("new_postgres") if request.param == "postgresql" else None

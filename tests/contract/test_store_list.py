@@ -31,7 +31,7 @@ queries = st.builds(
     limit=st.integers(1, 60),
     newer_than=st.none() | st.tuples(moments, st.integers(0, 200).map(trace_id)),
 )
-law = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pages(store: Any, query: TraceQuery) -> list[Any]:

@@ -25,7 +25,7 @@ queries = st.builds(
     to_ns=st.none() | moments,
     group_by=st.lists(st.sampled_from(NAMES), max_size=3, unique=True).map(tuple),
 )
-law = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def group(row: UsageRow) -> tuple[str | None, ...]:
