@@ -1,18 +1,21 @@
-"""One POST over a kept connection, and what its answer means by the OTLP rules."""
+"""One POST over a kept connection, and what its answer means by the OTLP rules.
+
+The HTTP client is imported on the export thread, when there is something to send.
+"""
 
 from __future__ import annotations
 
-import http.client
-import ssl
+import os
 import time
-import urllib.request
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 _RETRYABLE: Final = frozenset((429, 502, 503, 504))
 _TOO_LARGE: Final = 413
@@ -54,6 +57,8 @@ def retry_after(value: str | None, now: float) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
+            from email.utils import parsedate_to_datetime
+
             seconds = parsedate_to_datetime(value).timestamp() - now
         except (TypeError, ValueError, OverflowError):
             return None
@@ -73,24 +78,26 @@ class Transport:
         self._headers = {"content-type": "application/x-protobuf", "user-agent": "tracekit", **headers}
         if gzip:
             self._headers["content-encoding"] = "gzip"
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: HTTPConnection | None = None
 
     def post(self, body: bytes) -> Answer:
         """Send one request body. Never raises: what goes wrong on the way is an answer to retry."""
+        from http.client import HTTPException
+
         if self._gzip:
             compress = zlib.compressobj(1, wbits=31)
             body = compress.compress(body) + compress.flush()
         reused = self._connection is not None
         try:
             return self._post(body)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             self.close()
             # A kept connection may have been closed by the server meanwhile: that says nothing about now.
             if not reused or isinstance(error, TimeoutError):
                 return Answer(Outcome.RETRY, reason=_said(error))
         try:
             return self._post(body)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             self.close()
             return Answer(Outcome.RETRY, reason=_said(error))
 
@@ -114,6 +121,10 @@ class Transport:
 
     def _proxy(self) -> SplitResult | None:
         """The proxy that the environment names for this address."""
+        if not any(name.lower().endswith("_proxy") for name in os.environ):
+            return None
+        import urllib.request
+
         host = self._url.hostname or ""
         proxy = urllib.request.getproxies().get(self._url.scheme)
         if not proxy or urllib.request.proxy_bypass(host) or host in ("127.0.0.1", "localhost", "::1"):
@@ -124,7 +135,10 @@ class Transport:
         plain = self._url.scheme == "http" and self._proxy() is not None
         return f"http://{self._url.netloc}{path}" if plain else path
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> HTTPConnection:
+        import http.client
+        import ssl
+
         proxy = self._proxy()
         host, port = self._url.hostname or "", self._url.port
         at, through = (host, port) if proxy is None else (proxy.hostname or "", proxy.port or 8080)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import demo_data
 import pytest
 from collector_process import collectors
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from stage import Stage
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -36,6 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+
+
+# A machine that does many things at once is slow, not wrong.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")
@@ -96,11 +100,14 @@ def visit(contexts: Callable[..., BrowserContext], stage: Stage) -> Iterator[Ope
         host = urlsplit(stage.address).netloc
 
         def heard(message: ConsoleMessage) -> None:
-            if message.type == "error" and not (missing and "404" in message.text):
+            # htmx says so when a page is left while something was on its way.
+            left = "htmx:sendAbort" in message.text or "htmx:afterRequest" in message.text
+            if message.type == "error" and not left and not (missing and "404" in message.text):
                 faults.append(message.text)
 
         page.on("console", heard)
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        # The promise of a request that was left behind is rejected without a reason.
+        page.on("pageerror", lambda error: faults.append(str(error)) if str(error) != "undefined" else None)
         page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
         page.on("request", lambda request: faults.append(request.url) if _is_foreign(request.url, host) else None)
         page.goto(path)

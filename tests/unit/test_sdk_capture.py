@@ -438,3 +438,41 @@ def test_an_unknown_mode_captures_nothing(spans: Recorded, caplog: pytest.LogCap
     run_all()
     assert "text'" not in said(spans)
     assert "capturing nothing" in caplog.text
+
+
+# --- what others change later ----------------------------------------------------------------------------------------
+def test_values_are_recorded_as_they_were_when_they_passed(spans: Recorded) -> None:
+    messages = [
+        {"role": "user", "content": "before"},
+        {"role": "tool", "tool_call_id": "c", "content": {"t": "before"}},
+    ]
+    block = {"type": "tool_use", "id": "t", "name": "f", "input": {"q": "before"}}
+    answer = {"type": "message", "role": "assistant", "content": [block], "usage": {"input_tokens": 1}}
+    document = {"id": "d", "text": "before", "metadata": {"m": "before"}}
+
+    trace.llm(name="call")(lambda messages: answer)(messages)
+    trace.retriever(name="search")(lambda query: [document])("q")
+    with trace.span("by hand", kind="llm") as span:
+        span.set_input(messages)
+        span.set_output(answer)
+    messages[0]["content"] = "after"
+    messages[1]["content"]["t"] = "after"  # type: ignore[index]
+    messages.append({"role": "user", "content": "after"})
+    block["input"]["q"] = "after"  # type: ignore[index]
+    document["text"] = "after"
+    document["metadata"]["m"] = "after"  # type: ignore[index]
+    assert "after" not in said(spans) and said(spans).count("before") > 10
+
+
+def test_what_is_set_by_hand_wins_over_what_is_worked_out(spans: Recorded) -> None:
+    @trace.llm(name="call")
+    def call(messages: list[Any]) -> str:
+        tracekit.current_span().set_attribute("input.value", "by hand")
+        return "answer"
+
+    call([{"role": "user", "content": "hi"}])
+    attributes = spans.attributes("call")
+    assert attributes["input.value"] == "by hand"
+    assert attributes["llm.input_messages.0.message.content"] == "hi"
+    assert spans.one("call").attributes == attributes
+    assert '"by hand"' in spans.one("call").to_json()

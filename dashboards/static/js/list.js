@@ -45,6 +45,7 @@ body.addEventListener("click", (event) => {
 let version = table.dataset.version;
 let held = null;
 let headDue = 0;
+let headTimer = 0;
 
 async function poll() {
   const following = table.dataset.follow === "true" || !body.querySelector(".row");
@@ -107,10 +108,18 @@ function release() {
     }
   }
   for (const row of fresh) row.classList.add("arrived");
-  if (Date.now() > headDue) {
+  refreshHead();
+}
+
+// At most once in HEAD_MS, and always once after the last rows that came.
+function refreshHead() {
+  if (headTimer) return;
+  const wait = Math.max(0, headDue - Date.now());
+  headTimer = setTimeout(() => {
+    headTimer = 0;
     headDue = Date.now() + HEAD_MS;
     htmx.trigger(head, "refresh");
-  }
+  }, wait);
 }
 
 button.addEventListener("click", () => {
