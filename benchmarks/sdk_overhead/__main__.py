@@ -82,10 +82,10 @@ def report(rows: list[dict[str, Any]], names: list[str], modes: list[str]) -> No
         of = {name: [row for row in rows if row["peer"] == name and row["mode"] == mode] for name in names}
         floor_cpu, floor_wall = (_median(of["floor"], key) if "floor" in of else 0.0 for key in ("cpu_us", "wall_us"))
         base = of.get("otel_bigq")
-        p50 = " (p50)" if mode == "paced" else ""
-        print(f"\n{mode} (floor: {floor_cpu:.1f} us CPU, {floor_wall:.1f} us wall a span)\n")
+        wall_is = "median call" if mode == "paced" else "whole run"
+        print(f"\n{mode}, wall: {wall_is} (floor: {floor_cpu:.1f} us CPU, {floor_wall:.1f} us wall a span)\n")
         print(
-            "| peer | added CPU us/span | added wall us/span (p50 where paced) | x otel_bigq CPU | x wall | arrived | B/span | RSS MB |"
+            "| peer | added CPU us/span | added wall us/span | x otel_bigq CPU | x wall | arrived | B/span | RSS MB |"
         )
         print("|---|---|---|---|---|---|---|---|")
         for name, found in of.items():

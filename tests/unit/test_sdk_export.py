@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 from sdk_support import Collector, collector, wait_for
@@ -23,6 +24,7 @@ from tracekit.transport import Answer, Outcome, retry_after
 
 __all__ = ["collector"]
 
+RESOURCE = Resource({})
 Make = Callable[..., Exporter]
 
 
@@ -42,7 +44,7 @@ def make(collector: Collector) -> Iterator[Make]:
 
 def span(name: str = "s", **attributes: Any) -> ReadableSpan:
     context = SpanContext(1, 2, False, TraceFlags(1))
-    return ReadableSpan(name, context, attributes=attributes, start_time=1, end_time=2)
+    return ReadableSpan(name, context, resource=RESOURCE, attributes=attributes, start_time=1, end_time=2)
 
 
 def test_spans_arrive_and_are_counted(make: Make, collector: Collector) -> None:
