@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tracekit.guard import swallow
 from tracekit.objects import describe, expand
+from tracekit.reading import as_number
 
 #: From the strictest: nothing of arguments and results; numbers, names and ids only; everything.
 MODES: Final = ("none", "metadata", "full")
@@ -23,9 +24,12 @@ MODES: Final = ("none", "metadata", "full")
 MASKED: Final = "[masked]"
 _UNCAPTURABLE: Final = '"[uncapturable]"'
 _CYCLE: Final = "[cycle]"
-_NODE: Final = 16
+#: what a number, a key or a bracket counts for, in characters: bounds the time that a value of many parts takes
+_NODE: Final = 32
+_INT64: Final = 2**63
 _SCALARS: Final = frozenset((int, float, bool, type(None)))
-_ORDINARY_KEY: Final = re.compile(r"[A-Za-z_][\w.\-]{0,63}\Z", re.ASCII)
+_MAX_KEY: Final = 64
+_ORDINARY_KEY: Final = re.compile(r"[A-Za-z_][\w.\-]*\Z", re.ASCII)
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -51,7 +55,10 @@ class Limits:
 
 
 class Mask:
-    """The application's ``mask(text) -> text``, applied to every captured text. Fails closed: see ``MASKED``."""
+    """The application's ``mask(text) -> text``, applied to every captured text, and to keys that are no plain names.
+
+    Fails closed: see ``MASKED``.
+    """
 
     __slots__ = ("_function",)
 
@@ -111,6 +118,22 @@ class Capture:
         except Exception as error:  # noqa: BLE001 - total by contract
             swallow("capture", error)
             return _UNCAPTURABLE
+
+    def attribute(self, value: Any) -> Any:
+        """A value as OpenTelemetry carries it: text, number, boolean or a tuple of one of these; else JSON text."""
+        kind = type(value)
+        if kind is bool or kind is float or (kind is int and -_INT64 <= value < _INT64):
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, (list, tuple)) and value and len({type(item) for item in value}) == 1:
+            first = value[0]
+            if isinstance(first, str):
+                return tuple(self.text(item) for item in value[: self.limits.max_items])
+            if type(first) in (bool, int, float) and all(abs(item) < _INT64 for item in value):
+                return tuple(value)
+        number = as_number(value) if hasattr(value, "dtype") else None
+        return number if number is not None else self.json(value)
 
     def snapshot(self, value: Any) -> str | None:
         """The value as JSON text if it is plain and small enough to be kept whole, else None."""
@@ -206,7 +229,7 @@ class _Walk:
         if value is None or kind is bool:
             return value
         if kind is int:
-            return value if -(2**63) <= value < 2**63 else self._text(describe(value))
+            return value if -_INT64 <= value < _INT64 else self._text(describe(value))
         if kind is float:
             return value if math.isfinite(value) else None
         if depth <= 0:
@@ -233,7 +256,15 @@ class _Walk:
         for key, item in list(islice(items.items(), self._limits.max_items)):
             if self._left <= 0:
                 break
-            copied[self._key(key)] = self.value(item, depth)
+            name = self._key(key)
+            kind = type(item)
+            if kind is str:
+                copied[name] = self._text(item)
+            elif kind in _SCALARS and kind is not float and (kind is not int or -_INT64 <= item < _INT64):
+                self._left -= _NODE
+                copied[name] = item
+            else:
+                copied[name] = self.value(item, depth)
             taken += 1
         if taken < len(items):
             copied["…"] = f"[{len(items) - taken} more]"
@@ -250,7 +281,7 @@ class _Walk:
         return copied
 
     def _key(self, key: Any) -> str:
-        if type(key) is str and _ORDINARY_KEY.match(key):
+        if type(key) is str and len(key) <= _MAX_KEY and _ORDINARY_KEY.match(key):
             self._left -= len(key)
             return key
         return self._text(key if type(key) is str else describe(key))

@@ -90,10 +90,7 @@ class Traced:
         self.static = {
             **kind_attributes(self.kind),
             **_named(self.kind, options["name"] or self.name.rpartition(".")[2], function),
-            **{
-                str(key): record.attribute_value(value, Capture())
-                for key, value in (options["attributes"] or {}).items()
-            },
+            **{str(key): Capture().attribute(value) for key, value in (options["attributes"] or {}).items()},
         }
 
     def begin(self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
@@ -225,6 +222,7 @@ class Kind:
         ``name``: the span's (default: the function's). ``kind``: see ``tracekit.semconv.OPENINFERENCE_KINDS``.
         ``capture``: "none", "metadata" or "full"; the stricter of this and ``init``'s holds. ``capture_input`` and
         ``capture_output`` switch one side off. ``model`` and ``provider``: where the call does not name them itself.
+        Arguments whose names say that they are secrets (``api_key``, ``password``, ...) are redacted.
         """
         if isinstance(function, str):
             function, name = None, function

@@ -39,10 +39,6 @@ def list_of(value: Any, name: str) -> list[Any]:
     return list(found) if isinstance(found, (list, tuple)) else []
 
 
-def count_of(value: Any, name: str) -> int | None:
-    return as_count(get(value, name))
-
-
 def as_count(value: Any) -> int | None:
     """A token count: a non-negative whole number."""
     if type(value) is int:

@@ -32,7 +32,7 @@ from tracekit.emit import (
 )
 from tracekit.messages import frozen_size as messages_size
 from tracekit.messages import read_message, read_messages, text_part
-from tracekit.reading import as_count, as_number, get, text_of
+from tracekit.reading import as_count, get, text_of
 from tracekit.response import Response, is_vector, provider_of
 from tracekit.shapes_anthropic import read_anthropic
 from tracekit.shapes_openai import read_openai
@@ -47,6 +47,8 @@ _QUERIES: Final = ("query", "question", "q", "search_query", "text", "input", "p
 _COUNTS: Final = ("top_k", "k", "top_n", "limit", "n_results", "num_results")
 _TEXTS: Final = ("input", "texts", "text", "documents", "inputs", "query", "sentences")
 _MODEL_NAMES: Final = {"embedding": semconv.EMBEDDING_MODEL_NAME, "reranker": semconv.RERANKER_MODEL_NAME}
+#: kinds that say themselves what their input is
+_OWN_INPUT: Final = frozenset(("llm", "tool"))
 #: modules whose objects are looked into even where nobody said that the function calls a model
 _MODEL_LIBRARIES: Final = frozenset(("openai", "anthropic", "litellm", "groq", "mistralai", "together", "cerebras"))
 
@@ -58,7 +60,7 @@ def arguments(span: Span, given: Arguments) -> None:
     if not capture.values:
         return
     read = _INPUTS.get(span.kind)
-    if capture.content and given and read is not _llm_input:
+    if capture.content and given and span.kind not in _OWN_INPUT:
         span.put(_value(_only_text(given), capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
     if read is not None:
         read(span, given)
@@ -181,6 +183,7 @@ def _tool_input(span: Span, given: Arguments) -> None:
     if span.capture.content:
         text = span.capture.json(given)
         span.put({semconv.GEN_AI_TOOL_ARGUMENTS: text, semconv.TOOL_PARAMETERS: text})
+        span.put({semconv.INPUT_VALUE: text, semconv.INPUT_MIME_TYPE: semconv.MIME_JSON})
 
 
 def _find_query(given: Arguments) -> str | None:
@@ -381,20 +384,3 @@ def set_prompt(
         span.put({semconv.PROMPT_TEMPLATE: span.capture.text(str(template))})
     if span.capture.content and variables is not None:
         span.put({semconv.PROMPT_VARIABLES: span.capture.json(variables)})
-
-
-def attribute_value(value: Any, capture: Capture) -> Any:
-    """A value as OpenTelemetry carries it: text, number, boolean or a tuple of one of these; JSON text otherwise."""
-    kind = type(value)
-    if kind is bool or kind is float or (kind is int and -(2**63) <= value < 2**63):
-        return value
-    if isinstance(value, str):
-        return capture.text(value)
-    if isinstance(value, (list, tuple)) and value and len({type(item) for item in value}) == 1:
-        first = value[0]
-        if isinstance(first, str):
-            return tuple(capture.text(item) for item in value[: capture.limits.max_items])
-        if type(first) in (bool, int, float) and all(abs(item) < 2**63 for item in value):
-            return tuple(value)
-    number = as_number(value) if hasattr(value, "dtype") else None
-    return number if number is not None else capture.json(value)

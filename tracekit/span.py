@@ -42,8 +42,7 @@ class Span:
     _later_size = 0
     _has_output = False
     _answered = False
-    _start = 0
-    #: the OpenTelemetry context in which this span is the current one
+    #: the OpenTelemetry context in which this span is the current one, until it ends
     context: Context
     #: a reranker's input documents
     inputs: list[Document] | None = None
@@ -93,11 +92,11 @@ class Span:
     @guarded
     def set_attribute(self, key: str, value: Any) -> None:
         """Any attribute. What OpenTelemetry cannot carry becomes JSON text."""
-        self.put({str(key): record.attribute_value(value, self.capture)})
+        self.put({str(key): self.capture.attribute(value)})
 
     @guarded
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self.put({str(key): record.attribute_value(value, self.capture) for key, value in attributes.items()})
+        self.put({str(key): self.capture.attribute(value) for key, value in attributes.items()})
 
     @guarded
     def set_input(self, value: Any) -> None:
@@ -163,7 +162,7 @@ class Span:
 
     @guarded
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
-        found = {key: record.attribute_value(value, self.capture) for key, value in (attributes or {}).items()}
+        found = {key: self.capture.attribute(value) for key, value in (attributes or {}).items()}
         self._otel.add_event(str(name), found)
 
     @guarded
@@ -235,7 +234,9 @@ class Span:
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
         now = time_ns()
-        self.put({semconv.GEN_AI_TIME_TO_FIRST_CHUNK: max(0, now - self._start) / 1e9})
+        started = getattr(self._otel, "start_time", None)
+        if isinstance(started, int):
+            self.put({semconv.GEN_AI_TIME_TO_FIRST_CHUNK: max(0, now - started) / 1e9})
         self._otel.add_event(semconv.FIRST_TOKEN_EVENT, timestamp=now)
 
     def end(self, error: BaseException | None = None) -> None:
@@ -254,6 +255,8 @@ class Span:
         except Exception as fault:  # noqa: BLE001
             self._ended = True
             swallow("end", fault)
+        # The context holds this handle: without this, every span would wait for the garbage collector.
+        self.__dict__.pop("context", None)
 
 
 _NO_CAPTURE: Final = Capture("none")
@@ -286,7 +289,6 @@ def start(
     span = Span(otel, kind, capture, runtime.most, settled_kind)
     parent = current.get(_KEY)
     span._parent = parent if isinstance(parent, Span) else None
-    span._start = time_ns()
     span._defers = runtime.defers and capture.mask is None
     span.context = set_value(_KEY, span, trace_api.set_span_in_context(otel, current))
     return span

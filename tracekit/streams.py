@@ -213,7 +213,7 @@ class _Proxy:
     def __init__(self, stream: Any, observer: StreamObserver, span: Span) -> None:
         self._tracekit_stream = stream
         self._tracekit_observer = observer
-        self._tracekit_span = span
+        self._tracekit_context = span.context
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -284,7 +284,7 @@ class StreamProxy(_Proxy):
             self._tracekit_end(None, False)
 
     def _tracekit_step(self, step: Callable[[], Any]) -> Any:
-        token = attach(self._tracekit_span.context)
+        token = attach(self._tracekit_context)
         try:
             value = step()
         except StopIteration:
@@ -347,7 +347,7 @@ class AsyncStreamProxy(_Proxy):
             self._tracekit_end(None, False)
 
     async def _tracekit_step(self, step: Callable[[], Awaitable[Any]]) -> Any:
-        token = attach(self._tracekit_span.context)
+        token = attach(self._tracekit_context)
         try:
             value = await step()
         except StopAsyncIteration:

@@ -9,7 +9,6 @@ tracekit    ``@trace``: both conventions' attributes (two to three times as many
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
@@ -91,7 +90,7 @@ def _by_hand(tracer: Any) -> Wrap:
                 finish(span, out)
                 return out
 
-        return call_async if asyncio.iscoroutinefunction(function) else call
+        return call_async if inspect.iscoroutinefunction(function) else call
 
     return wrap
 

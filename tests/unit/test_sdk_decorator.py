@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import inspect
 import sys
 from typing import Any
@@ -332,3 +333,27 @@ def test_without_a_provider_nothing_is_traced() -> None:
         return tracekit.current_span().is_recording()
 
     assert plain(1) is False
+
+
+def test_spans_do_not_wait_for_the_garbage_collector(spans: Recorded) -> None:
+    @trace.llm
+    def call(messages: list[Any]) -> str:
+        return "hi"
+
+    @trace
+    def outer() -> str:
+        with trace.span("block", kind="retriever") as span:
+            span.add_documents(["one"])
+        return call([{"role": "user", "content": "hi"}])
+
+    spans.close()
+    for _ in range(3):
+        outer()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            outer()
+        assert gc.collect() < 10
+    finally:
+        gc.enable()
