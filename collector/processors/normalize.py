@@ -169,7 +169,8 @@ def _merge(lead: Content, other: Content) -> Content:
     lead.input = other.input if lead.input is None else lead.input
     lead.output = other.output if lead.output is None else lead.output
     lead.documents = _joined(lead.documents, other.documents)
-    lead.embeddings = lead.embeddings or other.embeddings
+    if not any(embedding.text or embedding.vector for embedding in lead.embeddings):
+        lead.embeddings = other.embeddings or lead.embeddings
     lead.parameters = {**other.parameters, **lead.parameters}
     lead.tool = _filled(lead.tool, other.tool)
     lead.prompt = _filled(lead.prompt, other.prompt)

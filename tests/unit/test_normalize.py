@@ -295,3 +295,26 @@ def test_error(fields: dict[str, Any], found: ErrorInfo) -> None:
 def test_an_exception_that_was_handled_is_no_error() -> None:
     span = normalised({}, events=[exception(type="KeyError")], status="ok")
     assert span.error is None
+
+
+def test_a_cost_that_an_sdk_worked_out_was_not_reported() -> None:
+    told = {**OPENINFERENCE, "llm.cost.total": 0.25}
+    reported, computed = span_of(told), span_of({**told, "tracekit.cost.source": "genai-prices"})
+    facts(reported)
+    facts(computed)
+    assert reported.cost is not None and reported.cost.status == "reported"
+    assert computed.cost is None
+
+
+def test_embeddings_with_texts_win_over_a_bare_dimension() -> None:
+    both = span_of(
+        {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.embeddings.dimension.count": 2,
+            "openinference.span.kind": "EMBEDDING",
+            "embedding.embeddings.0.embedding.text": "one",
+            "embedding.embeddings.0.embedding.vector": [0.5, 0.25],
+            "embedding.embeddings.1.embedding.text": "two",
+        }
+    )
+    assert [(found.text, found.vector) for found in content(both).embeddings] == [("one", [0.5, 0.25]), ("two", None)]

@@ -25,6 +25,7 @@ from collector.processors.dialects.messages import (
 from collector.processors.models import model_in, response_id_in
 from collector.processors.providers import provider_id
 from collector.processors.values import json_object, json_or_text, nanoseconds, object_or_text, text
+from tracekit.semconv import COST_SOURCE
 
 _KINDS: Final = {
     "LLM": "llm",
@@ -153,7 +154,8 @@ def _usage(span: Span, attributes: Attributes) -> None:
             get("llm.token_count.completion_details.audio"),
         )
     cost = get("llm.cost.total")
-    if cost is not None:
+    # What an SDK of ours worked out from a price list nobody reported.
+    if cost is not None and COST_SOURCE not in attributes:
         fill_cost(span, cost, get("llm.cost.prompt"), get("llm.cost.completion"))
 
 
