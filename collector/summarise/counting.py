@@ -39,7 +39,9 @@ def count(tree: Tree, content_of: Callable[[Span], Content]) -> Counting:
     knowing = [number for number, span in enumerate(spans) if span.usage is not None or span.cost is not None]
     uncounted: dict[int, int | None] = {}
     if len(model_calls) > 1:
-        uncounted = _around(tree, model_calls) | _Sights(tree, model_calls, content_of).uncounted()
+        around, sights = _around(tree, model_calls), _Sights(tree, model_calls, content_of).uncounted()
+        # Where the best sight of a call only wraps a call of another kind, so do all the others.
+        uncounted = around | {number: None if call in around else call for number, call in sights.items()}
     others = [number for number in knowing if spans[number].kind not in CALL_KINDS and _tells(spans[number])]
     if others:
         for number, call in _repetitions(tree, others).items():

@@ -42,6 +42,10 @@ _NOT_UNDER: Final = (
     "ai.settings.",
     "ai.usage.",
     "logfire.",
+    "langsmith.run",
+    "langsmith.events",
+    "langsmith.extra",
+    "langsmith.serialized",
 )
 #: Last parts of keys whose values are names, ids and units.
 _NOT_CALLED: Final = frozenset({

@@ -157,3 +157,10 @@ def test_a_cost_without_tokens_counts_by_the_same_rule() -> None:
 def test_what_was_marked_before_has_no_influence() -> None:
     before = [llm(0, counted=False, duplicate_of="x"), llm(1, at=5, counted=False)]
     assert update_of(*before).uncounted == {}
+
+
+def test_wrappers_of_a_call_of_another_kind_name_none_of_each_other() -> None:
+    """Two silent sights of one wrapper around an embedding: the embedding is the call, and neither wrapper is."""
+    update = update_of(llm(0, None, None, lasts=3), llm(1, 0, None, lasts=2), llm(2, 1, (7, None), kind="embedding"))
+    assert uncounted(update) == {0: None, 1: None}
+    assert counted(update) == [2]
