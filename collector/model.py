@@ -27,6 +27,8 @@ KINDS: Final = (
     "prompt",
     "task",
 )
+#: Scope of the spans that a later message may replace: those of runs.
+RUN_SCOPE: Final = "langsmith"
 #: Kinds whose usage is a model call of its own; on every other kind usage is a repetition of descendants.
 CALL_KINDS: Final = frozenset({"llm", "embedding", "reranker"})
 
@@ -214,6 +216,19 @@ class Span:
     def duration_ns(self) -> int:
         return self.end_ns - self.start_ns
 
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How fast a stream came once it had begun: its output tokens over the time from the first one to the end.
+
+        None where the first token's time or the count is unknown, where the count is an estimate, and where all came
+        at once (within a millisecond).
+        """
+        first, usage = self.time_to_first_token_ns, self.usage
+        if first is None or usage is None or usage.estimated or not usage.output_tokens:
+            return None
+        lasted = self.duration_ns - first
+        return usage.output_tokens * 1e9 / lasted if lasted >= 1_000_000 else None
+
 
 @dataclass(slots=True)
 class Chunk:
@@ -236,6 +251,8 @@ class SpanBatch:
     #: spans refused for good, with the first reasons (OTLP partial success)
     rejected: int = 0
     rejected_reasons: list[str] = field(default_factory=list)
+    #: spans that lost their content because it could not be redacted
+    emptied: int = 0
 
 
 @dataclass(slots=True)
@@ -304,3 +321,5 @@ class SummaryUpdate:
     #: every span whose usage and cost are counted elsewhere -> the ``TRACE:SPAN`` it repeats, None where it is a sum
     #: of others; all other spans of the trace are counted
     uncounted: dict[bytes, str | None] = field(default_factory=dict)
+    #: originals (``Span.chunk``) of the spans that may be replaced: once one of them is gone, this is outdated
+    sources: frozenset[int] = frozenset()

@@ -10,8 +10,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from collector.filters.nodes import Node
 from collector.model import Cost, Span, SpanBatch, SummaryUpdate, TraceSummary, Usage
 from collector.queue.api import Item
+from collector.storage.annotations_api import AnnotationReader, AnnotationStore
+from collector.storage.projects_api import ProjectStore
+from collector.storage.runs_api import RunStore
 
 
 class StorageError(Exception):
@@ -40,6 +44,10 @@ class SchemaTooNew(StorageError):
 
 class CannotOpen(StorageError):
     """The database cannot be opened (path, permission, address, credentials). Says what to do."""
+
+
+class TooBroad(StorageError):
+    """Answering would take too long: the message says what would make the question smaller."""
 
 
 class BadCursor(ValueError):
@@ -82,7 +90,8 @@ SortKey = Literal["start_time", "duration", "cost", "tokens"]
 @dataclass(slots=True, frozen=True)
 class TraceQuery:
     """Which traces: all conditions must hold. ``from_ns <= start < to_ns``. ``q`` is free text: every word (the last
-    one as a prefix) must occur in one chunk of the trace. ``errors_only`` is status == error."""
+    one as a prefix) must occur in one chunk of the trace. ``filter`` is over traces (``collector.filters.parse``);
+    where it asks for what only originals hold, lists and stats raise ``TooBroad`` rather than open very many."""
 
     project: str | None = None
     session_id: str | None = None
@@ -91,6 +100,7 @@ class TraceQuery:
     to_ns: int | None = None
     status: str | None = None
     q: str | None = None
+    filter: Node | None = None
     sort: SortKey = "start_time"
     descending: bool = True
     limit: int = 50
@@ -202,14 +212,8 @@ class TraceReader(Protocol):
         ...
 
 
-class Store(SpanWriter, TraceReader, Protocol):
-    """One engine's whole. ``run_consumers`` is the composition root's business, not the store's."""
-
-    def check_writable(self) -> None:
-        """For readiness: raises ``Unavailable`` with the reason unless a transaction can be committed now."""
-        ...
-
-    def size_bytes(self) -> int | None: ...
+class Reader(TraceReader, AnnotationReader, Protocol):
+    """Everything that pages and the API read."""
 
 
 class SummaryStore(Protocol):
@@ -246,3 +250,13 @@ class SummaryStore(Protocol):
         """For each item its (original id, text to be found by) go to the full-text index and the item goes, unless
         the claim is no longer ours; returns how many were."""
         ...
+
+
+class Store(SpanWriter, Reader, AnnotationStore, RunStore, ProjectStore, SummaryStore, Protocol):
+    """One engine's whole. ``run_consumers`` is the composition root's business, not the store's."""
+
+    def check_writable(self) -> None:
+        """For readiness: raises ``Unavailable`` with the reason unless a transaction can be committed now."""
+        ...
+
+    def size_bytes(self) -> int | None: ...

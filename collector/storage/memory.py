@@ -6,6 +6,7 @@ as they do for the SQL engines.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import defaultdict
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
+from collector.filters.matches import TraceRecord, matches
 from collector.model import Call, Chunk, ErrorInfo, Span, SpanBatch, SummaryUpdate, TraceSummary, Usage
 from collector.queue.api import INDEX, SUMMARISE, Item, Queue
 from collector.storage import cursor, totals, words
@@ -26,11 +28,14 @@ from collector.storage.api import (
     UsageRow,
     WriteResult,
 )
+from collector.storage.memory_annotations import MemoryAnnotations
+from collector.storage.memory_projects import MemoryProjects
+from collector.storage.memory_runs import MemoryRuns
+from collector.storage.memory_usage import Group, group_value, in_range, usage_row
 from collector.storage.originals import attach
+from collector.storage.records import trace_record
 from collector.storage.synthesis import summary_of
 from collector.summarise import sums
-
-_Group = tuple[str | None, ...]
 
 
 @dataclass(slots=True)
@@ -40,21 +45,24 @@ class _Original:
     words: list[set[str]] = field(default_factory=list)
 
 
-class MemoryStore:
-    """SpanWriter, TraceReader and SummaryStore over dicts. Each batch puts an item for each consumer on ``queue``;
-    without one, every claim counts as ours."""
+class MemoryStore(MemoryAnnotations, MemoryRuns, MemoryProjects):
+    """``Store`` and ``SummaryStore`` over dicts. Each batch puts an item for each consumer on ``queue``; without one,
+    every claim counts as ours."""
 
     def __init__(self, queue: Queue | None = None, *, consumers: Sequence[str] = (SUMMARISE, INDEX)) -> None:
+        MemoryAnnotations.__init__(self)
+        MemoryRuns.__init__(self)
+        MemoryProjects.__init__(self)
         self.queue = queue
         self._consumers = tuple(consumers)
         self._subscribers: list[Callable[[], None]] = []
         self._lock = threading.RLock()
         self._batches = 0
         self._originals: dict[int, _Original] = {}
+        self._original_ids = itertools.count(1)
         self._spans: dict[bytes, dict[bytes, tuple[Span, int]]] = defaultdict(dict)
         self._summaries: dict[bytes, TraceSummary] = {}
         self._calls: dict[bytes, list[Call]] = {}
-        self._projects: dict[str, None] = {}
 
     # SpanWriter
 
@@ -68,7 +76,7 @@ class MemoryStore:
                 if span.span_id in trace:
                     continue
                 if span.chunk not in ids:
-                    ids[span.chunk] = len(self._originals) + 1
+                    ids[span.chunk] = next(self._original_ids)
                     self._originals[ids[span.chunk]] = _Original(batch_id, batch.chunks[span.chunk])
                 trace[span.span_id] = (_facts(span), ids[span.chunk])
                 stored += 1
@@ -81,6 +89,12 @@ class MemoryStore:
         future: Future[WriteResult] = Future()
         future.set_result(WriteResult(stored, len(batch.spans) - stored))
         return future
+
+    def replace_spans(self, batch: SpanBatch, keys: set[tuple[bytes, bytes]]) -> None:
+        with self._lock:
+            for trace_id, span_id in keys:
+                self._forget(trace_id, span_id)
+            self.submit(batch)
 
     def subscribe(self, tell: Callable[[], None]) -> None:
         self._subscribers.append(tell)
@@ -149,16 +163,16 @@ class MemoryStore:
 
     def usage(self, query: UsageQuery) -> list[UsageRow]:
         with self._lock:
-            calls: dict[_Group, list[Call]] = defaultdict(list)
-            traces: dict[_Group, set[bytes]] = defaultdict(set)
+            calls: dict[Group, list[Call]] = defaultdict(list)
+            traces: dict[Group, set[bytes]] = defaultdict(set)
             for call in (call for calls_of_trace in self._calls.values() for call in calls_of_trace):
-                if _in_range(query, call.project, call.start_ns):
+                if in_range(query, call.project, call.start_ns):
                     group = self._group_of_call(query, call)
                     calls[group].append(call)
                     traces[group].add(call.trace_id)
             for summary in self._traces_without_calls(query):
                 traces[self._group_of_trace(query, summary)].add(summary.trace_id)
-        rows = [_usage_row(query, group, calls[group], len(ids)) for group, ids in traces.items()]
+        rows = [usage_row(query, group, calls[group], len(ids)) for group, ids in traces.items()]
         return sorted(rows, key=totals.usage_order)
 
     def projects(self) -> list[ProjectSummary]:
@@ -182,6 +196,15 @@ class MemoryStore:
         older = max((other for other in keys if other < key), default=None)
         return newer and newer[1], older and older[1]
 
+    def project_of(self, trace_id: bytes | None) -> str | None:
+        with self._lock:
+            summary = self._summaries.get(trace_id or b"")
+            return summary.project if summary else None
+
+    def span_ids_of(self, trace_id: bytes) -> set[bytes]:
+        with self._lock:
+            return set(self._spans.get(trace_id, ()))
+
     # SummaryStore
 
     def traces_of_batches(self, batch_ids: Sequence[int]) -> dict[bytes, int]:
@@ -199,7 +222,8 @@ class MemoryStore:
 
     def originals_of(self, original_ids: Sequence[int]) -> dict[int, bytes]:
         with self._lock:
-            return {number: self._originals[number].chunk.data for number in original_ids}
+            known = self._originals
+            return {number: known[number].chunk.data for number in original_ids if number in known}
 
     def complete_summaries(self, items: Sequence[Item], updates: Sequence[SummaryUpdate]) -> int:
         with self._lock:
@@ -207,7 +231,8 @@ class MemoryStore:
             for update in updates if ours or not items else ():
                 summary = update.summary
                 known = self._summaries.get(summary.trace_id)
-                if known is None or known.span_count <= summary.span_count:
+                is_newest = known is None or known.span_count <= summary.span_count
+                if is_newest and update.sources <= self._originals.keys():
                     self._summarised(update)
             return ours
 
@@ -219,10 +244,25 @@ class MemoryStore:
         with self._lock:
             ours = [found for item, found in texts if self._acknowledge([item])]
             for original_id, text in (pair for found in ours for pair in found):
-                self._originals[original_id].words.append(set(words.document(text)))
+                if original_id in self._originals:
+                    self._originals[original_id].words.append(set(words.document(text)))
             return len(ours)
 
     # what the above are made of
+
+    def _forget(self, trace_id: bytes, span_id: bytes) -> None:
+        spans = self._spans.get(trace_id, {})
+        _, original_id = spans.pop(span_id, (None, None))
+        if original_id is None:
+            return
+        if all(original != original_id for _, original in spans.values()):
+            del self._originals[original_id]
+        summary = self._summaries.get(trace_id)
+        if summary is not None:
+            summary.span_count = max(0, summary.span_count - 1)
+        if not spans:
+            for known in (self._spans, self._summaries, self._calls):
+                known.pop(trace_id, None)
 
     def _acknowledge(self, items: Sequence[Item]) -> int:
         return self.queue.ack(list(items)) if self.queue else len(items)
@@ -242,8 +282,13 @@ class MemoryStore:
     def _matching(self, query: TraceQuery) -> Iterable[TraceSummary]:
         asked = words.query(query.q or "")
         for summary in self._summaries.values():
-            if _matches(query, summary) and (not asked or self._found_by(asked, summary.trace_id)):
+            found = _matches(query, summary) and (not asked or self._found_by(asked, summary.trace_id))
+            if found and (query.filter is None or matches(query.filter, self._record(summary))):
                 yield summary
+
+    def _record(self, summary: TraceSummary) -> TraceRecord:
+        trace_id = summary.trace_id
+        return trace_record(summary, lambda: self.get_spans(trace_id), lambda: self.annotations_of_trace(trace_id))
 
     def _found_by(self, asked: list[str], trace_id: bytes) -> bool:
         *whole, prefix = asked
@@ -258,18 +303,18 @@ class MemoryStore:
         if {"model", "provider"} & set(query.group_by):
             return
         for summary in self._summaries.values():
-            if not self._calls[summary.trace_id] and _in_range(query, summary.project, summary.start_ns):
+            if not self._calls[summary.trace_id] and in_range(query, summary.project, summary.start_ns):
                 yield summary
 
-    def _group_of_call(self, query: UsageQuery, call: Call) -> _Group:
+    def _group_of_call(self, query: UsageQuery, call: Call) -> Group:
         return tuple(
-            self._tag(name, call.trace_id) if name.startswith("tag:") else _group_value(name, call)
+            self._tag(name, call.trace_id) if name.startswith("tag:") else group_value(name, call)
             for name in query.group_by
         )
 
-    def _group_of_trace(self, query: UsageQuery, summary: TraceSummary) -> _Group:
+    def _group_of_trace(self, query: UsageQuery, summary: TraceSummary) -> Group:
         return tuple(
-            self._tag(name, summary.trace_id) if name.startswith("tag:") else _group_value(name, summary)
+            self._tag(name, summary.trace_id) if name.startswith("tag:") else group_value(name, summary)
             for name in query.group_by
         )
 
@@ -340,32 +385,3 @@ def _buckets(query: TraceQuery, found: list[TraceSummary], count: int) -> list[S
         )
         for low, high in edges
     ]
-
-
-def _in_range(query: UsageQuery, project: str, start_ns: int) -> bool:
-    return (
-        query.project in (None, project)
-        and (query.from_ns is None or query.from_ns <= start_ns)
-        and (query.to_ns is None or start_ns < query.to_ns)
-    )
-
-
-def _group_value(name: str, row: Call | TraceSummary) -> str | None:
-    if name in ("day", "hour"):
-        return (totals.day if name == "day" else totals.hour)(row.start_ns)
-    value: str | None = getattr(row, name)
-    return value
-
-
-def _usage_row(query: UsageQuery, group: _Group, calls: list[Call], traces: int) -> UsageRow:
-    return UsageRow(
-        group=dict(zip(query.group_by, group, strict=True)),
-        traces=traces,
-        calls=len(calls),
-        errors=sum(call.status == "error" for call in calls),
-        usage=sums.total_usage(call.usage for call in calls),
-        cost=sums.total_cost(call.cost for call in calls),
-        unpriced_calls=sum(call.cost is None or call.cost.total is None for call in calls),
-        latency_ns=totals.percentiles(call.duration_ns for call in calls),
-        time_to_first_token_ns=totals.percentiles(call.time_to_first_token_ns for call in calls),
-    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from store_data import Sent, catch_up, llm, send
+from store_data import Sent, catch_up, llm, send, span_id, trace_id
+
+from collector.annotations import Annotation, Target
 
 TRACES = 150
 PROJECTS = ["p", "shop", "Zürich"]
@@ -25,6 +27,21 @@ def fill(store: Any) -> None:
     catch_up(store)
     send(store, Sent(TRACES, 1, project="p"))  # stored, not yet summarised
     send(store, *(llm(number, 900, 0, at=1, tokens=(7, 7)) for number in (3, 4)))  # makes two summaries stale
+
+    annotate(store)
+
+
+def annotate(store: Any) -> None:
+    """On traces, on their spans (named with and without their trace), and on what is not there."""
+    pick = random.Random(11)
+    said = []
+    for number in range(0, TRACES + 20, 3):
+        span = span_id(pick.choice([0, 1, 77]))
+        target = pick.choice([Target(trace_id(number)), Target(trace_id(number), span), Target(session_id="s1")])
+        score = pick.choice([None, True, 0.0, 0.5, 1])
+        name, label = pick.choice(["helpful", "tone"]), pick.choice([None, "good", "bad"])
+        said.append(Annotation(name, target, pick.choice(["human", "code"]), str(number), score, label))
+    store.put_annotations(said).result()
 
 
 def _trace(pick: random.Random, number: int) -> list[Sent]:

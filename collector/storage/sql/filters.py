@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from collector.filters.nodes import Node, needs_originals
 from collector.storage import words
 from collector.storage.api import TraceQuery
-from collector.storage.sql import search
+from collector.storage.sql import filter_sql, search
+from collector.storage.sql.filter_terms import BYTES, Dialect
 from collector.storage.sql.rows import STATUS_CODES
 
 
@@ -61,7 +63,24 @@ def but_range(connection: Connection, query: TraceQuery) -> Where:
     if asked:
         condition, q = search.condition(connection, asked)
         found.add(condition, q=q)
+    if query.filter is not None and not found.nothing:
+        _add_filter(connection, found, query.filter, query)
     return found
+
+
+def _add_filter(connection: Connection, found: Where, node: Node, query: TraceQuery) -> None:
+    dialect: Dialect = "sqlite" if connection.dialect.name == "sqlite" else "postgresql"
+    wide, values = filter_sql.condition(node, dialect)
+    found.add(wide, **values)
+    if not needs_originals(node):
+        return
+    from collector.storage.sql import candidates  # it reads through listing, which reads through here
+
+    ranged = Where(list(found.conditions), dict(found.values))
+    add_range(ranged, "t.start_ns", query.from_ns, query.to_ns)
+    ids = candidates.matching(connection, node, ranged.clause(), ranged.values)
+    found.nothing = not ids
+    found.add(f"t.trace_id IN ({', '.join(BYTES[dialect].format(one.hex()) for one in ids)})")
 
 
 def add_project(

@@ -35,9 +35,14 @@ _INSERT: Final = {
     "postgresql": (
         text(
             "INSERT INTO search SELECT id, trace_id, array_to_tsvector(CAST(:words AS TEXT[])) FROM originals "
-            "WHERE id = :id ON CONFLICT DO NOTHING"
+            "WHERE id = :id FOR KEY SHARE ON CONFLICT DO NOTHING"
         ),
     ),
+}
+# FTS5 cannot forget words that it is not told again: those of an original that is gone stay, and lead to nothing.
+_REMOVE: Final = {
+    "sqlite": text("DELETE FROM searched WHERE trace_id = :trace_id AND original_id = :id"),
+    "postgresql": text("DELETE FROM search WHERE original_id = :id"),
 }
 _FOUND: Final = "t.trace_id IN (SELECT trace_id FROM search WHERE document @@ CAST(:q AS tsquery))"
 # SQLite cannot know how many rows will be found. Few are looked up; for many the list is walked in its own order, and
@@ -77,3 +82,10 @@ def insert_documents(connection: Connection, rows: Sequence[dict[str, Any]]) -> 
     if rows:
         for statement in _INSERT[connection.dialect.name]:
             connection.execute(statement, rows)
+
+
+def remove_documents(connection: Connection, originals: Sequence[tuple[int, bytes]]) -> None:
+    """Make (original id, trace id) findable no more, after the originals themselves have been deleted."""
+    if originals:
+        rows = [{"id": original_id, "trace_id": trace_id} for original_id, trace_id in originals]
+        connection.execute(_REMOVE[connection.dialect.name], rows)

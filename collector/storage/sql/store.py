@@ -10,12 +10,18 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from collector.codec.runs import RunChange
 from collector.model import SpanBatch
 from collector.queue.api import INDEX, SUMMARISE
 from collector.storage.api import Unavailable, WriteResult
+from collector.storage.runs_api import RunResult, SpansOf
+from collector.storage.sql.annotations import SqlAnnotations
 from collector.storage.sql.engine import Database, open_database
+from collector.storage.sql.projects import SqlProjects
 from collector.storage.sql.queue import SqlQueue
 from collector.storage.sql.reader import SqlTraceReader
+from collector.storage.sql.run_writer import SqlRunWriter
+from collector.storage.sql.runs import SqlRuns
 from collector.storage.sql.summaries import SqlSummaries
 from collector.storage.sql.writer import Limits, SqlSpanWriter
 
@@ -29,7 +35,7 @@ def open_store(url: str, *, consumers: Sequence[str] = (SUMMARISE, INDEX), limit
     return SqlStore(open_database(url), consumers=consumers, limits=limits)
 
 
-class SqlStore(SqlTraceReader, SqlSummaries):
+class SqlStore(SqlTraceReader, SqlSummaries, SqlAnnotations, SqlRuns, SqlProjects):
     """``Store`` and ``SummaryStore``. ``queue`` holds one item per transaction for each of ``consumers``."""
 
     def __init__(
@@ -41,12 +47,16 @@ class SqlStore(SqlTraceReader, SqlSummaries):
         self.queue = SqlQueue(database)
         self._subscribers: tuple[Callable[[], None], ...] = ()
         self._writer = SqlSpanWriter(database, consumers=consumers, limits=limits, notify=self._tell)
+        self._run_writer = SqlRunWriter(database, consumers=consumers, limits=limits, notify=self._tell)
 
     def submit(self, batch: SpanBatch) -> Future[WriteResult]:
         return self._writer.submit(batch)
 
+    def submit_runs(self, changes: Sequence[RunChange], spans_of: SpansOf) -> Future[RunResult]:
+        return self._run_writer.submit(changes, spans_of)
+
     def pending_spans(self) -> int:
-        return self._writer.pending_spans()
+        return self._writer.pending_spans() + self._run_writer.pending()
 
     def subscribe(self, tell: Callable[[], None]) -> None:
         """``tell`` is called after every commit that stored spans, on a writing thread, and must return at once."""
@@ -69,6 +79,7 @@ class SqlStore(SqlTraceReader, SqlSummaries):
 
     def close(self) -> None:
         """Commit what was submitted, run what was given to write, close every connection. Idempotent."""
+        self._run_writer.close()
         self._writer.close()
         self.database.close()
 

@@ -1,7 +1,8 @@
 """``SummaryStore`` over a ``Database``: reading for the consumers, and storing what they made.
 
 Several workers, of several collectors on PostgreSQL, may summarise one trace at the same time. Each read a snapshot,
-and snapshots only grow, so of two summaries the one that covers more spans is right. The row in ``traces`` decides:
+and snapshots only grow, so of two summaries the one that covers more spans is right, and one made from a span that has
+been replaced since is outdated: what replaced it has a queue item of its own. The row in ``traces`` decides:
 writing it locks it until the commit, and only who wrote it goes on to the trace's calls and to ``spans.counted``.
 Where it was there before, these are compared with what is stored at that moment, and only what differs is written.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 
@@ -24,6 +25,7 @@ from collector.storage.sql.queue import remove_claimed
 from collector.storage.sql.rows import SPAN_COLUMNS, span_of
 from collector.storage.sql.summary_rows import CALL_COLUMNS, TRACE_COLUMNS, call_row, trace_row
 
+_T = TypeVar("_T")
 _Row = tuple[Any, ...]
 _SpanKey = tuple[bytes, bytes]
 
@@ -54,6 +56,8 @@ _UNCOUNTED: Final = _of(
     "ids", "SELECT trace_id, span_id, duplicate_of FROM spans WHERE trace_id IN :ids AND NOT counted"
 )
 
+_LOCK_TRACE: Final = text("SELECT 1 FROM traces WHERE trace_id = :trace_id FOR UPDATE")
+_COUNT_ORIGINALS: Final = _of("ids", "SELECT count(*) FROM originals WHERE id IN :ids")
 _ADD_TRACE: Final = (
     f"INSERT INTO traces ({', '.join(TRACE_COLUMNS)}) VALUES {{rows}} ON CONFLICT DO NOTHING RETURNING trace_id"
 )
@@ -133,14 +137,32 @@ def _store(connection: Connection, dialect: Dialect, updates: Sequence[SummaryUp
         return [call_row(call, projects[call.project]) for update in some for call in update.calls]
 
     rows = [trace_row(update.summary, projects[update.summary.project]) for update in updates]
-    new = {trace_id for (trace_id,) in _rows_at_once(connection, dialect, _ADD_TRACE, rows)}
-    _rows_at_once(connection, dialect, _PUT_CALL, calls_of(u for u in updates if u.summary.trace_id in new))
+    new = {trace_id for (trace_id,) in rows_at_once(connection, dialect, _ADD_TRACE, rows)}
+    rows_at_once(connection, dialect, _PUT_CALL, calls_of(u for u in updates if u.summary.trace_id in new))
     known = [row for row in rows if row[0] not in new]
-    replaced = {trace_id for (trace_id,) in _rows_at_once(connection, dialect, _REPLACE_TRACE, known)}
+    outdated = _outdated(connection, dialect, [u for u in updates if u.sources and u.summary.trace_id not in new])
+    known = [row for row in known if row[0] not in outdated]
+    replaced = {trace_id for (trace_id,) in rows_at_once(connection, dialect, _REPLACE_TRACE, known)}
     again = [update for update in updates if update.summary.trace_id in replaced]
     _replace_calls(connection, dialect, sorted(replaced), calls_of(again))
     uncounted = _stored_uncounted(connection, sorted(replaced))
     _set_counted(connection, dialect, uncounted, [u for u in updates if u.summary.trace_id in new | replaced])
+
+
+def _outdated(connection: Connection, dialect: Dialect, updates: Sequence[SummaryUpdate]) -> set[bytes]:
+    """Traces of which a span was replaced since it was read. Their rows are locked, so that none can be until we are
+    done: replacing one changes its trace's row."""
+    found: set[bytes] = set()
+    for update in updates:
+        trace_id = update.summary.trace_id
+        if dialect == "postgresql":
+            connection.execute(_LOCK_TRACE, {"trace_id": trace_id})
+        present = sum(
+            connection.execute(_COUNT_ORIGINALS, {"ids": ids}).scalar_one() for ids in _parts(sorted(update.sources))
+        )
+        if present != len(update.sources):
+            found.add(trace_id)
+    return found
 
 
 def _replace_calls(connection: Connection, dialect: Dialect, trace_ids: Sequence[bytes], rows: Sequence[_Row]) -> None:
@@ -148,7 +170,7 @@ def _replace_calls(connection: Connection, dialect: Dialect, trace_ids: Sequence
     stored = {
         (row[0], row[1]): tuple(row) for ids in _parts(trace_ids) for row in connection.execute(_CALLS, {"ids": ids})
     }
-    _rows_at_once(connection, dialect, _PUT_CALL, [row for row in rows if stored.get(row[:2]) != row])
+    rows_at_once(connection, dialect, _PUT_CALL, [row for row in rows if stored.get(row[:2]) != row])
     gone = stored.keys() - {row[:2] for row in rows}
     if gone:
         connection.execute(_DROP_CALL, [{"trace_id": key[0], "span_id": key[1]} for key in sorted(gone)])
@@ -172,10 +194,10 @@ def _set_counted(
     }
     changed: list[_Row] = [(*key, True, None) for key in stored.keys() - wanted.keys()]
     changed += [(*key, False, of) for key, of in wanted.items() if key not in stored or stored[key] != of]
-    _rows_at_once(connection, dialect, _SET_COUNTED, sorted(changed, key=lambda row: row[:2]))
+    rows_at_once(connection, dialect, _SET_COUNTED, sorted(changed, key=lambda row: row[:2]))
 
 
-def _rows_at_once(connection: Connection, dialect: Dialect, statement: str, rows: Sequence[_Row]) -> list[Any]:
+def rows_at_once(connection: Connection, dialect: Dialect, statement: str, rows: Sequence[_Row]) -> list[Any]:
     """Run a statement over multi-row VALUES. Returns what it returns."""
     returned: list[Any] = []
     start = 0
@@ -207,6 +229,6 @@ def _with_values(dialect: Dialect, statement: str, columns: int, rows: int) -> s
     return statement.replace("{rows}", ", ".join([f"({row})"] * rows))
 
 
-def _parts(ids: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _parts(ids: Iterable[_T]) -> Iterator[list[_T]]:
     every = list(ids)
     return (every[start : start + _IDS] for start in range(0, len(every), _IDS))

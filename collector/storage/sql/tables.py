@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -199,4 +200,82 @@ queue_items = Table(
     Column("error", Text),
     Column("payload", Text),  # JSON
     Index("ix_queue_due", "consumer", "state", "due_ns", "id"),
+)
+
+# What people, programs and models say about a trace, a span, a document of a span or a session. No foreign keys: an
+# annotation may come before what it is about.
+annotation_table = Table(
+    "annotations",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("key", LargeBinary(16), nullable=False),  # digest of target, name and identifier
+    Column("trace_id", LargeBinary(16)),
+    Column("span_id", LargeBinary(8)),
+    Column("session_id", Text),
+    Column("document_position", Integer),
+    Column("name", Text, nullable=False),
+    Column("annotator_kind", String(8), nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("data_type", String(12)),  # numeric, boolean, categorical, text; NULL: nothing was said
+    Column("score", Double),
+    Column("label", Text),
+    Column("value", Text),  # JSON
+    Column("correction", Text),  # JSON
+    Column("explanation", Text),
+    Column("metadata", Text),  # JSON
+    Column("source", Text),  # JSON: what the sender's protocol says beyond our fields
+    Column("created_ns", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    UniqueConstraint("key", name="uq_annotations_key"),
+    Index("ix_annotations_created", "created_ns", "id"),
+    Index("ix_annotations_trace", "trace_id", **_only_known("trace_id")),
+    Index("ix_annotations_span", "span_id", **_only_known("span_id")),
+    Index("ix_annotations_session", "session_id", **_only_known("session_id")),
+    Index("ix_annotations_name", "name", "created_ns", "id"),
+)
+
+# What LangSmith's protocol knows of a project beyond its name, once somebody has said it.
+project_details = Table(
+    "project_details",
+    metadata,
+    Column("project_id", Integer, primary_key=True, autoincrement=False),
+    Column("uuid", LargeBinary(16), nullable=False),
+    Column("description", Text),
+    Column("extra", Text),  # JSON
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger),
+    UniqueConstraint("uuid", name="uq_project_details_uuid"),
+)
+
+# LangSmith's runs: what its protocol asks for runs by. The document is in the original of the span of these ids.
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", LargeBinary(16), primary_key=True),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    Column("span_id", LargeBinary(8), nullable=False),
+    Column("parent_run_id", LargeBinary(16)),
+    Column("project_id", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("run_type", Text, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger),
+    Column("status", SmallInteger, nullable=False),  # 0 pending, 1 success, 2 error
+    Column("reference_example_id", LargeBinary(16)),
+    Column("version", Integer, nullable=False),  # how often it was merged: who merges says which version into
+    Index("ix_runs_trace", "trace_id", "start_ns", "run_id"),
+    Index("ix_runs_project_start", "project_id", "start_ns", "run_id"),
+    Index("ix_runs_parent", "parent_run_id", **_only_known("parent_run_id")),
+    Index("ix_runs_example", "reference_example_id", **_only_known("reference_example_id")),
+    sqlite_with_rowid=False,
+)
+
+run_attachments = Table(
+    "run_attachments",
+    metadata,
+    Column("run_id", LargeBinary(16), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("mime_type", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )

@@ -1,0 +1,122 @@
+"""``AnnotationStore`` over a dict: the contract at its plainest."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+from collector.annotations import Annotation, Target, id_of, key_of
+from collector.storage import cursor, keyset
+from collector.storage.annotations_api import MAX_OF_TRACE, AnnotationPage, AnnotationQuery
+
+
+class MemoryAnnotations:
+    """``span_ids_of`` says which spans of a trace are stored."""
+
+    def __init__(self) -> None:
+        self._annotations: dict[bytes, Annotation] = {}
+        self._annotations_lock = threading.RLock()
+
+    def project_of(self, trace_id: bytes | None) -> str | None:
+        """The project of a trace that has been summarised."""
+        raise NotImplementedError
+
+    def span_ids_of(self, trace_id: bytes) -> set[bytes]:
+        raise NotImplementedError
+
+    def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
+        with self._annotations_lock:
+            now = time.time_ns()
+            return _done([self._put_annotation(item, now + number) for number, item in enumerate(annotations)])
+
+    def change_annotation(self, annotation_id: bytes, changes: Mapping[str, Any]) -> Future[Annotation | None]:
+        with self._annotations_lock:
+            known = self._annotations.get(annotation_id)
+            if known is None:
+                return _done(None)
+            changed = replace(known, **changes, updated_ns=time.time_ns())
+            self._annotations[annotation_id] = changed
+            return _done(replace(changed))
+
+    def delete_annotation(self, annotation_id: bytes) -> Future[bool]:
+        with self._annotations_lock:
+            return _done(self._annotations.pop(annotation_id, None) is not None)
+
+    def get_annotation(self, annotation_id: bytes) -> Annotation | None:
+        with self._annotations_lock:
+            found = self._annotations.get(annotation_id)
+            return replace(found) if found else None
+
+    def annotations_of_trace(self, trace_id: bytes) -> list[Annotation]:
+        query = AnnotationQuery(trace_id=trace_id, newest_first=False, limit=MAX_OF_TRACE)
+        return self.list_annotations(query).items
+
+    def list_annotations(self, query: AnnotationQuery) -> AnnotationPage:
+        mark = cursor.annotation_mark(query)
+        after = keyset.decode(mark, query.cursor)
+        spans = self.span_ids_of(query.trace_id) if query.trace_id else set()
+        with self._annotations_lock:
+            found = {
+                _place(item): item
+                for item in self._annotations.values()
+                if _matches(query, item, spans)
+                and (query.project is None or self.project_of(item.target.trace_id) == query.project)
+            }
+        places = sorted(found, reverse=query.newest_first)
+        if after is not None:
+            places = [place for place in places if (place < after if query.newest_first else place > after)]
+        page = places[query.offset :][: query.limit]
+        more = page and len(places) > query.offset + len(page)
+        return AnnotationPage(
+            [replace(found[place]) for place in page], keyset.encode(mark, *page[-1]) if more else None
+        )
+
+    def _put_annotation(self, annotation: Annotation, now: int) -> Annotation:
+        key = key_of(annotation)
+        known = next((item for item in self._annotations.values() if key_of(item) == key), None)
+        same_id = self._annotations.pop(annotation.id, None) if annotation.id else None
+        created = next((item.created_ns for item in (known, same_id) if item), annotation.created_ns)
+        kept = replace(
+            annotation,
+            id=known.id if known else annotation.id or id_of(key),
+            created_ns=now if created is None else created,
+            updated_ns=now,
+        )
+        assert kept.id is not None
+        self._annotations[kept.id] = kept
+        return replace(kept)
+
+
+def _place(annotation: Annotation) -> tuple[int, bytes]:
+    assert annotation.created_ns is not None and annotation.id is not None
+    return annotation.created_ns, annotation.id
+
+
+def _matches(query: AnnotationQuery, annotation: Annotation, spans: set[bytes]) -> bool:
+    target = annotation.target
+    return (
+        (query.trace_id is None or _is_of_trace(query.trace_id, target, spans))
+        and query.span_id in (None, target.span_id)
+        and query.session_id in (None, target.session_id)
+        and (not (query.spans or query.whole_traces) or _is_about_one(query, target))
+        and (not query.names or annotation.name in query.names)
+        and (not query.kinds or annotation.annotator_kind in query.kinds)
+    )
+
+
+def _is_of_trace(trace_id: bytes, target: Target, spans: set[bytes]) -> bool:
+    return target.trace_id == trace_id or (target.trace_id is None and target.span_id in spans)
+
+
+def _is_about_one(query: AnnotationQuery, target: Target) -> bool:
+    return target.span_id in query.spans if target.span_id else target.trace_id in query.whole_traces
+
+
+def _done(result: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
