@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+import orjson
+
 from collector import login
 from collector.asgi import TEXT, App, Headers, Message, Receive, Scope, Send, headers_of, respond, respond_problem
 from collector.keys import Keys
-from collector.receivers.answers import SIGNALS
+from collector.receivers.answers import PATHS
 from collector.receivers.refusal import PERMISSION_DENIED, Refusal, unauthenticated
 
-OTLP_PATHS: Final = frozenset(signal.path for signal in SIGNALS)
+OTLP_PATHS: Final = frozenset(PATHS)
 #: What has to answer whoever asks.
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+#: Attachments, whose links are signed (receivers/langsmith/run_reads_attachments).
+_SIGNED: Final = re.compile(r"/langsmith(?:/api(?:/v1)?)?/attachments/[^/]+")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PREFLIGHT: Final[Headers] = [
     (b"access-control-allow-methods", b"POST"),
@@ -96,7 +101,7 @@ class Access:
         if preflight:
             await respond(send, 204, _PREFLIGHT)
             return
-        if not self._keys.bearer(headers.get(b"authorization", "")):
+        if not self._has_key(headers):
             scope["refusal"] = unauthenticated()
         await self._app(scope, receive, send)
 
@@ -106,7 +111,7 @@ class Access:
         if refusal is None and path == login.PATH and self._keys:
             await self._login(scope, receive, send)
             return
-        if refusal is None and path not in OPEN_PATHS and not self._may_enter(headers):
+        if refusal is None and path not in OPEN_PATHS and not _SIGNED.fullmatch(path) and not self._may_enter(headers):
             refusal = unauthenticated()
         if refusal is None:
             await self._app(scope, receive, send)
@@ -114,13 +119,17 @@ class Access:
             await _refuse(send, path, headers, refusal)
 
     def _may_enter(self, headers: dict[bytes, str]) -> bool:
-        if self._keys.bearer(headers.get(b"authorization", "")):
+        if self._has_key(headers):
             return True
         try:
             morsel = SimpleCookie(headers.get(b"cookie", "")).get(login.COOKIE)
         except CookieError:
             return False
         return morsel is not None and self._keys.in_session(morsel.value, self._clock())
+
+    def _has_key(self, headers: dict[bytes, str]) -> bool:
+        """As most clients send it, or as LangSmith's do."""
+        return self._keys.bearer(headers.get(b"authorization", "")) or self._keys.knows(headers.get(b"x-api-key", ""))
 
     def _foreign(self, method: str, headers: dict[bytes, str]) -> Refusal | None:
         """Refused where a page that is not the collector's own may be behind the request."""
@@ -161,7 +170,10 @@ def _with_headers(send: Send, added: dict[bytes, bytes]) -> Send:
 
 async def _refuse(send: Send, path: str, headers: dict[bytes, str], refusal: Refusal) -> None:
     extra: Headers = [(b"www-authenticate", b"Bearer")] if refusal.status == 401 else []
-    if path == "/api" or path.startswith("/api/"):
+    if path.startswith("/langsmith/"):
+        content = [(b"content-type", b"application/json"), *extra]
+        await respond(send, refusal.status, content, orjson.dumps({"detail": refusal.message}))
+    elif path == "/api" or path.startswith("/api/"):
         await respond_problem(send, refusal.status, refusal.message, extra)
     elif refusal.status == 401 and "text/html" in headers.get(b"accept", ""):
         await respond(send, 303, [(b"location", f"{login.PATH}?next={quote(path, safe='/')}".encode())])

@@ -11,17 +11,26 @@ import structlog
 
 from collector.access import Access, is_loopback
 from collector.asgi import TEXT, App, Receive, Scope, Send, respond, respond_problem
+from collector.codec.runs import uuid_bytes
 from collector.config import Config
 from collector.keys import Keys
 from collector.metrics import Metrics
 from collector.pipeline import Pipeline
 from collector.processors.price import Pricer
+from collector.processors.redact import Redaction, Rules
 from collector.queue.api import INDEX, SUMMARISE, Queue
 from collector.queue.consumers import Workers, build_workers
-from collector.receivers.answers import SIGNALS
+from collector.receivers.answers import PATHS, SIGNALS
 from collector.receivers.body import ByteBudget, Limits
+from collector.receivers.langsmith.endpoint import PREFIX as LANGSMITH
+from collector.receivers.langsmith.endpoint import LangSmith
+from collector.receivers.langsmith.feedback_sink import FeedbackSink
+from collector.receivers.langsmith.ingest import Ingest
 from collector.receivers.otlp_http import OtlpHttp
+from collector.storage.annotations_api import AnnotationStore
 from collector.storage.api import StorageError, Store
+from collector.storage.projects_api import name_of
+from collector.storage.redacted_annotations import RedactedAnnotations
 from collector.storage.sql.store import open_store
 
 _READY_SECONDS: Final = 5.0
@@ -62,9 +71,10 @@ class Collector:
         self.keys = Keys(config.api_keys)
         self.budget = ByteBudget(config.max_buffered_bytes)
         self._pricer = Pricer()
-        self.pipeline = Pipeline(store, self.metrics, self._pricer)
+        self.pipeline = Pipeline(store, self.metrics, self._pricer, _redaction(config))
         self.draining = False
         self._store = store
+        self._annotations = _annotations(store, self.pipeline.redaction)
         self._queue = queue
         self._workers = workers_of(self.pipeline.busy)
         self._api = Lazy(self._build_api)
@@ -74,6 +84,7 @@ class Collector:
             "/readyz": _only_get(self._readyz),
             "/metrics": _only_get(self._exposition),
         }
+        self._langsmith = self._build_langsmith()
         self.asgi: App = Access(
             self._dispatch,
             self.keys,
@@ -106,22 +117,47 @@ class Collector:
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        app = self._endpoints.get(path) or (self._api if path.startswith("/api/") or path == "/api" else self._pages)
+        app = self._endpoints.get(path) or self._app_of(path)
         await app(scope, receive, send)
 
+    def _app_of(self, path: str) -> App:
+        if path == LANGSMITH or path.startswith(f"{LANGSMITH}/"):
+            return self._langsmith
+        return self._api if path.startswith("/api/") or path == "/api" else self._pages
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.config.max_body_bytes, self.config.max_decompressed_bytes, self.config.body_timeout_s)
+
+    def _build_langsmith(self) -> App:
+        def project_of(session_id: str) -> str | None:
+            return name_of(uuid_bytes(session_id), self._store.described_projects())
+
+        def build_reading() -> App:
+            from collector.api.bodies import Bodies
+            from collector.receivers.langsmith.reading import build_reading
+
+            return build_reading(self._store, self._annotations, self.keys, Bodies(self.budget))
+
+        feedback = FeedbackSink(self._annotations)
+        ingest = Ingest(self._store, feedback, self.pipeline, self.metrics, project_of)
+        return LangSmith(ingest, Lazy(build_reading), self._limits, self.budget, self.metrics)
+
     def _otlp(self) -> dict[str, App]:
-        limits = Limits(self.config.max_body_bytes, self.config.max_decompressed_bytes, self.config.body_timeout_s)
-        return {signal.path: OtlpHttp(signal, self.pipeline, limits, self.budget, self.metrics) for signal in SIGNALS}
+        limits = self._limits
+        signals = {signal: OtlpHttp(signal, self.pipeline, limits, self.budget, self.metrics) for signal in SIGNALS}
+        return {path: signals[signal] for path, signal in PATHS.items()}
 
     def _build_api(self) -> App:
         from starlette.applications import Starlette
 
         from collector.api import build_api
+        from collector.api.bodies import Bodies
 
         async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
             await respond_problem(send, 404, "there is nothing at this address")
 
-        app = Starlette(routes=build_api(self._store))
+        app = Starlette(routes=build_api(self._store, annotations=self._annotations, bodies=Bodies(self.budget)))
         app.router.default = nothing_here
         return app
 
@@ -170,6 +206,17 @@ def _only_get(app: App) -> App:
             await respond(send, 405, [*TEXT, (b"allow", b"GET, HEAD")], b"only GET is answered here\n")
 
     return getting
+
+
+def _annotations(store: Store, redaction: Redaction | None) -> AnnotationStore:
+    """What an annotation is about may not be there yet: so the rules of every project hold for it."""
+    return store if redaction is None else RedactedAnnotations(store, lambda value: redaction.redact_value(None, value))
+
+
+def _redaction(config: Config) -> Redaction | None:
+    """None where no project has rules: then it costs nothing."""
+    rules = {name: Rules(rule.patterns, rule.keys) for name, rule in config.redact.items()}
+    return Redaction(rules, config.api_keys) if rules else None
 
 
 def build(config: Config) -> Collector:

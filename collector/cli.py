@@ -106,6 +106,17 @@ def demo(
     sys.exit(code)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def run(context: typer.Context) -> None:
+    """Run a Python program with every LangChain chain and agent in it traced, without a change to it."""
+    from tracekit.run import main as run_program
+
+    sys.exit(run_program(context.args))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -5,12 +5,13 @@ Every fault of every source is reported at once, named by where it was said.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
@@ -26,6 +27,17 @@ def default_database_url(environ: Mapping[str, str] = os.environ) -> str:
     """A SQLite file where the user's programs keep their data (XDG base directories)."""
     base = environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return f"sqlite:///{Path(base) / 'tracekit' / 'tracekit.db'}"
+
+
+Pattern = Literal["email", "phone", "card", "secret"]
+
+
+@validated(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Redact:
+    """What is masked in the spans of a project: patterns, and the values of keys besides the usual names of secrets."""
+
+    patterns: tuple[Pattern, ...] = get_args(Pattern)
+    keys: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
 
 @validated(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -52,6 +64,8 @@ class Config:
     body_timeout_s: Seconds = 30.0
     #: from SIGTERM to exit
     shutdown_timeout_s: Seconds = 15.0
+    #: project -> what is masked in its spans; ``*`` holds for projects that are not named
+    redact: Mapping[str, Redact] = field(default_factory=dict)
 
 
 class ConfigFaults(ValueError):
@@ -138,9 +152,22 @@ def _parsed(name: str, value: Any) -> Any:
     """Texts of flags and environment as the field has them."""
     if name == "grpc_port" and (value in ("off", "none", -1) or value == "-1"):
         return None
+    if name == "redact" and isinstance(value, str):
+        return _rules(value)
     if name in _LISTS and isinstance(value, str):
         return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
     return value
+
+
+def _rules(text: str) -> Any:
+    """Of every project: ``all``, or patterns with commas. By project: an object of JSON, as the file has it."""
+    if text.strip().startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    patterns = [part.strip() for part in text.split(",") if part.strip()]
+    return {"*": {} if patterns == ["all"] else {"patterns": patterns}}
 
 
 def _faults_between(config: Config, settings: Mapping[str, _Setting]) -> Iterable[str]:

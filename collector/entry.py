@@ -8,6 +8,10 @@ _OWN = ("collector", "tracekit", "dashboards")
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["run"]:  # needs the SDK alone
+        from tracekit.run import main as run_program
+
+        sys.exit(run_program(sys.argv[2:]))
     try:
         from collector.cli import main as run
     except ModuleNotFoundError as error:

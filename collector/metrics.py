@@ -36,6 +36,9 @@ class Metrics:
         self._rejected = Counter(
             "tracekit_items_rejected", "Items refused for good in a partial success", ["signal"], registry=registry
         )
+        self._emptied = Counter(
+            "tracekit_spans_emptied", "Spans stored without content: it could not be redacted", registry=registry
+        )
         self._requests = Counter(
             "tracekit_requests", "OTLP requests", ["protocol", "signal", "encoding", "code"], registry=registry
         )
@@ -65,6 +68,10 @@ class Metrics:
 
     def received(self, spans: int) -> None:
         self._received.inc(spans)
+
+    def emptied(self, spans: int) -> None:
+        if spans:
+            self._emptied.inc(spans)
 
     def committed(self, stored: int, duplicates: int, seconds: float) -> None:
         self._stored.inc(stored)

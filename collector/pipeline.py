@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import structlog
 
 from collector.codec.otlp import Wanted
+from collector.codec.run_spans import batch_of
+from collector.codec.runs import RunHead
 from collector.metrics import Metrics
 from collector.model import Span, SpanBatch
 from collector.processors.chain import process
 from collector.processors.dialects import CONTENT_KEYS
 from collector.processors.price import Pricer
+from collector.processors.redact import Redaction
 from collector.storage.api import SpanWriter, WriteResult
 
 T = TypeVar("T")
@@ -49,7 +53,15 @@ class Outcome:
 class Pipeline:
     """Processes batches and has them stored. Decoding of large bodies happens in one thread beside the event loop."""
 
-    def __init__(self, writer: SpanWriter, metrics: Metrics, pricer: Pricer | None = None) -> None:
+    def __init__(
+        self,
+        writer: SpanWriter,
+        metrics: Metrics,
+        pricer: Pricer | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
+        #: for receivers that keep more than spans; None where no project has rules
+        self.redaction = redaction
         self._writer = writer
         self._metrics = metrics
         self._pricer = pricer
@@ -66,26 +78,44 @@ class Pipeline:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def consume(self, size: int, decode: Callable[[], SpanBatch]) -> Outcome:
-        """Decode, process, store. Returns after the commit.
+    @contextmanager
+    def in_hand(self, size: int) -> Iterator[None]:
+        """While ``size`` bytes are being taken in."""
+        self._in_hand += size
+        try:
+            yield
+        finally:
+            self._in_hand -= size
+
+    def spans_of_runs(self, runs: Sequence[RunHead]) -> SpanBatch:
+        """The spans of LangSmith's runs, processed as any other."""
+        batch = batch_of(runs)
+        self._process(batch)
+        return batch
+
+    async def consume(self, size: int, decode: Callable[[], SpanBatch], project: str | None = None) -> Outcome:
+        """Decode, process, store. Returns after the commit. ``project``, where given, is that of all the spans.
 
         Raises what ``decode`` raises, ``Overloaded`` and ``Unavailable``; then nothing was stored.
         """
-        self._in_hand += size
-        try:
-            batch, committed = await self.compute(size, lambda: self._submit(decode()))
+        with self.in_hand(size):
+            batch, committed = await self.compute(size, lambda: self._submit(decode(), project))
             submitted = time.perf_counter()
             result = await asyncio.wrap_future(committed) if committed else WriteResult(0, 0)
-        finally:
-            self._in_hand -= size
         self._metrics.committed(result.stored, result.duplicates, time.perf_counter() - submitted)
         self._metrics.rejected("traces", batch.rejected)
         return Outcome(result.stored, result.duplicates, batch.rejected, batch.rejected_reasons)
 
-    def _submit(self, batch: SpanBatch) -> tuple[SpanBatch, Future[WriteResult] | None]:
+    def _submit(self, batch: SpanBatch, project: str | None) -> tuple[SpanBatch, Future[WriteResult] | None]:
         self._metrics.received(len(batch.spans) + batch.rejected)
-        process(batch, self._pricer, _fault)
+        for span in batch.spans if project else ():
+            span.attributes["tracekit.project"] = project
+        self._process(batch)
         return batch, self._writer.submit(batch) if batch.spans else None
+
+    def _process(self, batch: SpanBatch) -> None:
+        process(batch, self._pricer, _fault, self.redaction)
+        self._metrics.emptied(batch.emptied)
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)

@@ -5,24 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import anyio
 from starlette.routing import BaseRoute, Mount, Route
 
+from collector.api.annotations import Annotations
+from collector.api.bodies import MAX_BYTES, Bodies
 from collector.api.handlers import Handlers
 from collector.api.page import docs_page
 from collector.api.problems import problems
-from collector.storage.api import TraceReader
+from collector.receivers.body import ByteBudget
+from collector.storage.annotations_api import AnnotationStore
+from collector.storage.api import Store
 
 
-def build_api(reader: TraceReader, *, now_ns: Callable[[], int] = time.time_ns, threads: int = 4) -> list[BaseRoute]:
+def build_api(
+    store: Store,
+    *,
+    annotations: AnnotationStore | None = None,
+    bodies: Bodies | None = None,
+    now_ns: Callable[[], int] = time.time_ns,
+    threads: int = 4,
+) -> list[BaseRoute]:
     """The routes beneath ``/api``. At most ``threads`` requests read and render at once; ``now_ns`` is what relative
-    times like ``24h`` count from."""
-    handlers = Handlers(reader, now_ns, threads)
+    times like ``24h`` count from; ``annotations`` takes what is said, where it is None the ``store`` does; ``bodies``
+    bounds what is sent."""
+    limiter = anyio.CapacityLimiter(threads)
+    handlers = Handlers(store, now_ns, limiter)
+    said = Annotations(annotations or store, bodies or Bodies(ByteBudget(4 * MAX_BYTES)), limiter)
     version_1: list[BaseRoute] = [
         Route("/traces", handlers.list_traces),
         Route("/traces/{trace_id}", handlers.get_trace),
         Route("/traces/{trace_id}/spans/{span_id}", handlers.get_span),
         Route("/usage", handlers.usage),
         Route("/projects", handlers.projects),
+        *said.routes(),
         Route("/openapi.json", handlers.openapi),
     ]
     return [Mount("/api/v1", routes=version_1, middleware=[problems()]), Route("/api/docs", docs_page)]

@@ -20,7 +20,7 @@ from collector.model import Content, Span, TraceSummary
 from collector.processors.inout import trace_input_output
 from collector.processors.normalize import content, error
 from collector.processors.tools import complete_tools
-from collector.storage.api import BadCursor, TraceQuery, TraceReader, UsageQuery
+from collector.storage.api import BadCursor, Reader, TooBroad, TraceQuery, TraceReader, UsageQuery
 
 T = TypeVar("T")
 
@@ -32,12 +32,12 @@ FACTS_PER_PIECE: Final = 1000
 
 
 class Handlers:
-    """``now_ns`` is the clock that relative times count from; ``threads`` how many requests are read at once."""
+    """``now_ns`` is the clock that relative times count from; ``limiter`` says how many requests are read at once."""
 
-    def __init__(self, reader: TraceReader, now_ns: Callable[[], int], threads: int) -> None:
+    def __init__(self, reader: Reader, now_ns: Callable[[], int], limiter: anyio.CapacityLimiter) -> None:
         self._reader = reader
         self._now_ns = now_ns
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._limiter = limiter
 
     async def list_traces(self, request: Request) -> Response:
         query = params.trace_query(request.query_params.multi_items(), self._now_ns())
@@ -82,6 +82,8 @@ def list_of_traces(reader: TraceReader, query: TraceQuery) -> bytes:
         page = reader.list_traces(query)
     except BadCursor as fault:
         raise params.Faulty({"cursor": str(fault)}) from None
+    except TooBroad as fault:
+        raise params.Faulty({"filter": str(fault)}) from None
     return encode(render.trace_page(page))
 
 
@@ -93,7 +95,7 @@ def project_list(reader: TraceReader) -> bytes:
     return encode(render.project_list(reader.projects()))
 
 
-def trace_pieces(reader: TraceReader, trace_id: bytes, payload: bool) -> Iterator[bytes]:
+def trace_pieces(reader: Reader, trace_id: bytes, payload: bool) -> Iterator[bytes]:
     """The JSON of a trace and its spans, piece by piece. Raises the 404 ``Problem`` at the first one."""
     # The summary first: what it says of the spans (which of them count) is stored with it, so they are as new.
     summary = reader.get_trace(trace_id)
@@ -101,7 +103,9 @@ def trace_pieces(reader: TraceReader, trace_id: bytes, payload: bool) -> Iterato
     if summary is None or not spans:
         raise _no_such_trace()
     contents = _Contents(spans if payload else ())
-    piece = encode(_head(summary, spans, contents if payload else None))[:-1] + b',"spans":['
+    head = _head(summary, spans, contents if payload else None)
+    head["annotations"] = [render.annotation(found) for found in reader.annotations_of_trace(trace_id)]
+    piece = encode(head)[:-1] + b',"spans":['
     belongings = render.belongings(spans, summary)
     rest = iter(spans)
     while group := list(islice(rest, SPANS_PER_PIECE if payload else FACTS_PER_PIECE)):

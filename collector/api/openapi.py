@@ -7,6 +7,7 @@ from typing import Any, Final
 from collector.api import params
 from collector.api.problems import MEDIA_TYPE
 from collector.api.schemas import SCHEMAS, SPAN_ID, TEXT, TRACE_ID, Schema, ref
+from collector.filters.parse import MAX_CHARS
 
 VERSION: Final = "1.0.0"
 
@@ -30,26 +31,40 @@ _FROM: Final = _query("from", TEXT, f"Traces that started then or later. {TIME_T
 _TO: Final = _query("to", TEXT, "Traces that started before then.")
 
 _ANSWERS: Final = {
-    400: "A parameter is wrong: `errors` says which, and why.",
+    400: "Something is wrong: `errors` says what, and why.",
     404: "Not stored.",
-    503: "The database cannot be read now; try again.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    429: "Too much is waiting to be stored; try again.",
+    503: "The database cannot be used now; try again.",
 }
 
 
 def _operation(
-    name: str, schema: str, summary: str, text: str, parameters: list[dict[str, Any]], faults: tuple[int, ...]
+    name: str,
+    schema: str | None,
+    summary: str,
+    text: str,
+    parameters: list[dict[str, Any]],
+    faults: tuple[int, ...],
+    body: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    answers: dict[str, Any] = {
-        "200": {"description": SCHEMAS[schema]["description"], "content": {"application/json": {"schema": ref(schema)}}}
-    }
+    """Without ``schema`` the answer is 204. ``body`` names the schemas that a request's body may have."""
+    answers: dict[str, Any] = {"204": {"description": "Done."}}
+    if schema is not None:
+        content = {"application/json": {"schema": ref(schema)}}
+        answers = {"200": {"description": SCHEMAS[schema]["description"], "content": content}}
     for status in faults:
         problem = {MEDIA_TYPE: {"schema": ref("Problem")}}
         answers[str(status)] = {"description": _ANSWERS[status], "content": problem}
-    operation = {"operationId": name, "summary": summary, "description": text}
-    return {"get": {**operation, "parameters": parameters, "responses": answers}}
+    operation: dict[str, Any] = {"operationId": name, "summary": summary, "description": text}
+    if body:
+        schemas = {"anyOf": [ref(one) for one in body]}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas}}}
+    return {**operation, "parameters": parameters, "responses": answers}
 
 
-_PATHS: Final = {
+_GETS: Final = {
     "/api/v1/traces": _operation(
         "listTraces",
         "TracePage",
@@ -68,6 +83,12 @@ _PATHS: Final = {
                 TEXT,
                 "Free text in names, inputs and outputs: every word must occur, the last one may be the beginning "
                 "of a word.",
+            ),
+            _query(
+                "filter",
+                {"type": "string", "maxLength": MAX_CHARS},
+                "An expression in the filter language, over traces: `status == 'error' and cost > 0.01`, "
+                "`any(span.kind == 'tool' and span.status == 'error')`. A fault names the column where it is.",
             ),
             _query(
                 "sort",
@@ -127,12 +148,59 @@ _PATHS: Final = {
     "/api/v1/projects": _operation("listProjects", "Projects", "List projects", "All of them.", [], (400, 503)),
 }
 
+_ANNOTATION_ID: Final = {
+    **_path("annotation_id", {"type": "string", "format": "uuid"}),
+    "description": "A UUID.",
+}
+_PATHS: Final[dict[str, Any]] = {path: {"get": operation} for path, operation in _GETS.items()} | {
+    "/api/v1/annotations": {
+        "get": _operation(
+            "listAnnotations",
+            "AnnotationPage",
+            "List annotations",
+            "Newest first. With `trace_id`, everything about the trace, its spans and their documents.",
+            [
+                _query("trace_id", TRACE_ID, "Only about this trace or anything in it."),
+                _query("span_id", SPAN_ID, "Only about this span or a document of it."),
+                _query("session_id", TEXT, "Only about this session as a whole."),
+                _query("name", TEXT, "Only with this name."),
+                _query(
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": params.MAX_LIMIT, "default": params.DEFAULT_LIMIT},
+                    f"Annotations on a page, {params.DEFAULT_LIMIT} where it is not said, {params.MAX_LIMIT} at most.",
+                ),
+                _query("cursor", TEXT, "`next_cursor` of the page before, with the other parameters unchanged."),
+            ],
+            (400, 503),
+        ),
+        "post": _operation(
+            "putAnnotations",
+            "Annotations",
+            "Store annotations",
+            "One, or an array of them. One with the same target, name and identifier as a stored one replaces what "
+            "that says. What they are about may be stored later. The answer comes when they are durable.",
+            [],
+            (400, 413, 415, 429, 503),
+            ("NewAnnotation", "NewAnnotations"),
+        ),
+    },
+    "/api/v1/annotations/{annotation_id}": {
+        "get": _operation(
+            "getAnnotation", "Annotation", "Read an annotation", "One annotation.", [_ANNOTATION_ID], (400, 404, 503)
+        ),
+        "delete": _operation(
+            "deleteAnnotation", None, "Delete an annotation", "For good.", [_ANNOTATION_ID], (400, 404, 503)
+        ),
+    },
+}
+
 DOCUMENT: Final[dict[str, Any]] = {
     "openapi": "3.1.0",
     "info": {
         "title": "tracekit",
         "version": VERSION,
-        "description": "Reads what the collector has stored. Field names stay; fields may be added. Where the "
+        "description": "Reads what the collector has stored, and takes annotations. Field names stay; fields may be "
+        "added. Where the "
         "collector has keys, send one as `Authorization: Bearer KEY`.",
     },
     "servers": [{"url": "/"}],

@@ -42,7 +42,11 @@ async def docs_page(_request: Request) -> Response:
 @cache
 def _page() -> str:
     info = DOCUMENT["info"]
-    operations = "".join(_operation(path, methods["get"]) for path, methods in DOCUMENT["paths"].items())
+    operations = "".join(
+        _operation(method, path, operation)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    )
     schemas = "".join(_schema(name, schema) for name, schema in DOCUMENT["components"]["schemas"].items())
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -54,7 +58,7 @@ def _page() -> str:
     )
 
 
-def _operation(path: str, operation: dict[str, Any]) -> str:
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = [
         (f"<code>{_text(given['name'])}</code>", _type(given["schema"]), _prose(given["description"]))
         for given in operation["parameters"]
@@ -62,19 +66,27 @@ def _operation(path: str, operation: dict[str, Any]) -> str:
     answers = [
         (
             f"<code>{status}</code>",
-            _type(next(iter(answer["content"].values()))["schema"]),
+            _type(next(iter(answer["content"].values()))["schema"]) if "content" in answer else "",
             _prose(answer["description"]),
         )
         for status, answer in operation["responses"].items()
     ]
+    body = [("The body", _type(media["schema"]), "") for media in _content(operation.get("requestBody"))]
     return (
         f'<h2 id="{_text(operation["operationId"])}">{_text(operation["summary"])}</h2>'
-        f"<code>GET {_text(path)}</code><p>{_prose(operation['description'])}</p>"
-        f"{_table(('Parameter', 'Type', ''), parameters)}{_table(('Answer', 'Body', ''), answers)}"
+        f"<code>{method.upper()} {_text(path)}</code><p>{_prose(operation['description'])}</p>"
+        f"{_table(('Parameter', 'Type', ''), parameters + body)}{_table(('Answer', 'Body', ''), answers)}"
     )
 
 
+def _content(body: dict[str, Any] | None) -> Iterable[dict[str, Any]]:
+    return body["content"].values() if body else ()
+
+
 def _schema(name: str, schema: dict[str, Any]) -> str:
+    if "properties" not in schema:
+        text = f"{_type(schema)}. {_prose(schema['description'])}"
+        return f'<h3 id="schema-{_text(name)}">{_text(name)}</h3><p>{text}</p>'
     properties = {**schema["properties"], **schema.get("patternProperties", {})}
     rows = [
         (f"<code>{_text(field)}</code>", _type(given), _prose(given.get("description", "")))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar, get_args
 
 from collector.api.values import time_of
+from collector.filters.parse import parse
+from collector.storage.annotations_api import AnnotationQuery
 from collector.storage.api import SortKey, TraceQuery, UsageQuery
 
 T = TypeVar("T")
@@ -23,7 +25,6 @@ SORTS: Final[dict[str, tuple[SortKey, bool]]] = {
     f"{sign}{key}": (key, descending) for key in get_args(SortKey) for sign, descending in (("-", True), ("", False))
 }
 GROUPS: Final = ("user_id", "session_id", "project", "model", "provider", "day", "hour")
-NO_FILTERS: Final = "the filter language is not available in this version: use the other parameters"
 
 
 class Faulty(ValueError):
@@ -72,6 +73,7 @@ class _Reader:
 LIST_PARAMETERS: Final = (
     "project", "session_id", "user_id", "from", "to", "status", "filter", "q", "sort", "limit", "cursor"
 )  # fmt: skip
+ANNOTATION_PARAMETERS: Final = ("trace_id", "span_id", "session_id", "name", "limit", "cursor")
 USAGE_PARAMETERS: Final = ("project", "from", "to", "group_by")
 
 
@@ -79,7 +81,6 @@ def trace_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> TraceQuery:
     """Raises ``Faulty``."""
     reader = _Reader(pairs, LIST_PARAMETERS)
     sort, descending = reader.take("sort", _sort, SORTS["-start_time"])
-    reader.take("filter", _filter, None)
     query = TraceQuery(
         project=reader.text("project"),
         session_id=reader.text("session_id"),
@@ -88,6 +89,7 @@ def trace_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> TraceQuery:
         to_ns=reader.time("to", now_ns),
         status=reader.take("status", _status, None),
         q=reader.text("q"),
+        filter=reader.take("filter", lambda value: parse(value, "trace"), None),
         sort=sort,
         descending=descending,
         limit=reader.take("limit", _limit, DEFAULT_LIMIT),
@@ -105,6 +107,22 @@ def usage_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> UsageQuery:
         from_ns=reader.time("from", now_ns),
         to_ns=reader.time("to", now_ns),
         group_by=reader.take("group_by", _groups, ()),
+    )
+    reader.check()
+    return query
+
+
+def annotation_query(pairs: Iterable[tuple[str, str]]) -> AnnotationQuery:
+    """Raises ``Faulty``."""
+    reader = _Reader(pairs, ANNOTATION_PARAMETERS)
+    name = reader.text("name")
+    query = AnnotationQuery(
+        trace_id=reader.take("trace_id", lambda value: _identifier(value, 16), None),
+        span_id=reader.take("span_id", lambda value: _identifier(value, 8), None),
+        session_id=reader.text("session_id"),
+        names=() if name is None else (name,),
+        limit=reader.take("limit", _limit, DEFAULT_LIMIT),
+        cursor=reader.text("cursor"),
     )
     reader.check()
     return query
@@ -130,8 +148,15 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 
 def identifier(name: str, text: str, size: int) -> bytes:
     """``size`` bytes from twice as many hexadecimal digits. Raises ``Faulty``."""
+    try:
+        return _identifier(text, size)
+    except ValueError as fault:
+        raise Faulty({name: str(fault)}) from None
+
+
+def _identifier(text: str, size: int) -> bytes:
     if len(text) != 2 * size or not _HEX.fullmatch(text):
-        raise Faulty({name: f"must be {2 * size} hexadecimal digits"})
+        raise ValueError(f"must be {2 * size} hexadecimal digits")
     return bytes.fromhex(text)
 
 
@@ -147,10 +172,6 @@ def _status(value: str) -> str | None:
     if value not in STATUSES:
         raise ValueError(f"must be one of {', '.join(STATUSES)}")
     return value
-
-
-def _filter(_value: str) -> None:
-    raise ValueError(NO_FILTERS)
 
 
 def _sort(value: str) -> tuple[SortKey, bool]:

@@ -66,7 +66,7 @@ def _as_problem(_request: Request, fault: Exception) -> Response:
 
 
 def _of_http(fault: HTTPException) -> Problem:
-    details = {404: "there is nothing at this address", 405: "this address answers GET only"}
+    details = {404: "there is nothing at this address", 405: "this address does not answer that method"}
     return Problem(fault.status_code, details.get(fault.status_code, str(fault.detail)), headers=fault.headers)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from collector.annotations import Annotation, data_type
 from collector.api.values import finite, milliseconds, plain, timestamp, usd
 from collector.model import (
     Content,
@@ -123,6 +125,7 @@ def span_facts(span: Span, belonging: Belonging) -> Json:
         "counted": span.counted,
         "duplicate_of": span.duplicate_of,
         "time_to_first_token_ms": milliseconds(span.time_to_first_token_ns),
+        "tokens_per_second": None if span.tokens_per_second is None else round(span.tokens_per_second, 3),
         "finish_reasons": plain(span.finish_reasons),
         "session_id": belonging.session_id,
         "user_id": belonging.user_id,
@@ -278,6 +281,32 @@ def project_list(found: Sequence[ProjectSummary]) -> Json:
             }
             for item in found
         ]
+    }
+
+
+def annotation(found: Annotation) -> Json:
+    """One that is stored."""
+    target = found.target
+    return {
+        "id": str(UUID(bytes=found.id)),
+        "name": found.name,
+        "target": {
+            "trace_id": _hex(target.trace_id),
+            "span_id": _hex(target.span_id),
+            "session_id": target.session_id,
+            "document_position": target.document_position,
+        },
+        "annotator_kind": found.annotator_kind,
+        "identifier": found.identifier,
+        "label": found.label,
+        "score": found.score,
+        "data_type": data_type(found),
+        "value": plain(found.value),
+        "correction": plain(found.correction),
+        "explanation": found.explanation,
+        "metadata": plain(found.metadata),
+        "created_at": timestamp(found.created_ns or 0),
+        "updated_at": timestamp(found.updated_ns or 0),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from collector.api import annotation_schemas
 from collector.api.params import STATUSES
 from collector.model import KINDS
 
@@ -189,6 +190,10 @@ _SPAN: Final = record(
         "counted": described(FLAG, "False where this call is counted elsewhere."),
         "duplicate_of": described(optional(TEXT), "TRACE_ID:SPAN_ID of the span that is counted instead."),
         "time_to_first_token_ms": optional(NUMBER),
+        "tokens_per_second": described(
+            optional(NUMBER),
+            "Of a stream: output tokens over the time from the first one to the end; null where either is unknown.",
+        ),
         "finish_reasons": optional(array(TEXT)),
         "session_id": described(optional(TEXT), "Its own, else its nearest ancestor's, else its trace's; so are "
                                 "user_id, tags and metadata."),
@@ -231,7 +236,13 @@ _TRACE_SUMMARY: Final = record(
     _TRACE_FIELDS, "A trace without its spans. Long inputs and outputs are cut; the trace itself has them whole."
 )
 _TRACE: Final = record(
-    {**_TRACE_FIELDS, "spans": described(array(ref("Span")), "In the order of their starts.")},
+    {
+        **_TRACE_FIELDS,
+        "annotations": described(
+            array(ref("Annotation")), "Of the trace, its spans and their documents, oldest first."
+        ),
+        "spans": described(array(ref("Span")), "In the order of their starts."),
+    },
     "A trace: the user's question, the final answer, totals over its counted calls, and its spans. "
     "With payload=false without input and output.",
     absent=("input", "output"),
@@ -320,4 +331,5 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Project": _PROJECT,
     "Problem": _PROBLEM,
     "Fault": _FAULT,
+    **annotation_schemas.SCHEMAS,
 }

@@ -1,4 +1,4 @@
-"""The processors in their order: sanitize, normalise, price."""
+"""The processors in their order: sanitize, normalise, redact, price."""
 
 from __future__ import annotations
 
@@ -7,33 +7,64 @@ from collections.abc import Callable
 from collector.model import Cost, Span, SpanBatch
 from collector.processors.normalize import DEFAULT_PROJECT, facts
 from collector.processors.price import Pricer
+from collector.processors.redact import Redaction
 from collector.processors.sanitize import sanitize
 
 #: Called with a span that a processor failed on, and the exception: to count and to log.
 OnFault = Callable[[Span, Exception], None]
 
 
-def process(batch: SpanBatch, pricer: Pricer | None = None, on_fault: OnFault | None = None) -> SpanBatch:
-    """Sanitize, normalise and (with a pricer) price every span of the batch, in place.
+def process(
+    batch: SpanBatch,
+    pricer: Pricer | None = None,
+    on_fault: OnFault | None = None,
+    redaction: Redaction | None = None,
+) -> SpanBatch:
+    """Sanitize, normalise, (with a redaction) redact and (with a pricer) price every span of the batch, in place.
 
     Never raises for a span: one that cannot be normalised is kept without facts, as a task; one that cannot be priced
-    is unpriced. Either way ``on_fault`` hears of it.
+    is unpriced. Either way ``on_fault`` hears of it. One that cannot be redacted loses its content, and is counted in
+    ``batch.emptied``.
     """
     sanitize(batch)
-    for span in batch.spans:
-        try:
-            facts(span)
-        except Exception as fault:  # noqa: BLE001 - one hostile span must not lose the batch
-            _forget(span)
-            _report(on_fault, span, fault)
-            continue
-        if pricer is not None:
-            try:
-                pricer.price(span)
-            except Exception as fault:  # noqa: BLE001 - the same
-                span.cost = Cost()
-                _report(on_fault, span, fault)
+    unread = {id(span) for span in batch.spans if not _read(span, on_fault)}
+    if redaction is not None:
+        _redact(batch, redaction, on_fault)
+    if pricer is not None:
+        for span in batch.spans:
+            if id(span) not in unread:
+                _price(span, pricer, on_fault)
     return batch
+
+
+def _price(span: Span, pricer: Pricer, on_fault: OnFault | None) -> None:
+    try:
+        pricer.price(span)
+    except Exception as fault:  # noqa: BLE001 - one hostile span must not lose the batch
+        span.cost = Cost()
+        _report(on_fault, span, fault)
+
+
+def _read(span: Span, on_fault: OnFault | None) -> bool:
+    try:
+        facts(span)
+    except Exception as fault:  # noqa: BLE001 - the same
+        _forget(span)
+        _report(on_fault, span, fault)
+        return False
+    return True
+
+
+def _redact(batch: SpanBatch, redaction: Redaction, on_fault: OnFault | None) -> None:
+    """Which rules hold is known once the project is; then the facts are made again of what is left."""
+    done = redaction.redact(batch)
+    for span in done.spans:
+        project, service = span.project, span.service
+        _forget(span)
+        span.service = service
+        _read(span, on_fault)
+        span.project = project
+    batch.emptied += done.failed
 
 
 def _report(on_fault: OnFault | None, span: Span, fault: Exception) -> None:

@@ -12,6 +12,8 @@ _MODEL: Final = tuple((name, "") for name in ('"model": "', '"model":"', '"model
 _RESPONSE_ID: Final = tuple(
     (name, prefix) for prefix in ("resp_", "chatcmpl-", "msg_") for name in ('"id":"', '"id": "')
 )
+_REASONING: Final = '"reasoning_tokens":'
+_MAX_DIGITS: Final = 20
 #: A name is never longer; what is has run into something else.
 _MAX_NAME: Final = 256
 
@@ -48,6 +50,18 @@ def model_in(answer: Any) -> str | None:
 def response_id_in(answer: Any) -> str | None:
     """The id that the provider gave its answer, found likewise."""
     return _member(answer, _RESPONSE_ID)
+
+
+def reasoning_tokens_in(answer: Any) -> str | None:
+    """The digits of the reasoning tokens in the usage of a provider's answer, found likewise."""
+    if not isinstance(answer, str):
+        return None
+    at = answer.find(_REASONING)
+    if at < 0:
+        return None
+    start = at + len(_REASONING)
+    digits = answer[start : start + _MAX_DIGITS].lstrip()
+    return digits[: len(digits) - len(digits.lstrip("0123456789"))] or None
 
 
 def _member(answer: Any, patterns: tuple[tuple[str, str], ...]) -> str | None:

@@ -6,11 +6,12 @@ is stored twice and a better dialect improves old traces too. Both ask the diale
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from collector.model import CALL_KINDS, Attributes, Content, Document, ErrorInfo, Span, Usage
-from collector.processors.dialects import DIALECTS
+from collector.processors.dialects import dialects_of
 from collector.processors.models import split_provider, without_date
 from collector.processors.providers import is_known, provider_of_model
 from collector.processors.sanitize import bound_error, bound_facts
@@ -18,6 +19,8 @@ from collector.processors.tools import complete_tools
 from collector.processors.values import count, text
 
 DEFAULT_PROJECT: Final = "default"
+#: How LangSmith writes an exception where its message belongs: its repr, with the traceback right behind.
+_REPR: Final = re.compile(r"(?P<type>[A-Z]\w*)\((['\"])(?P<message>.*?)\2,?\)(?=Traceback|\Z)", re.S)
 
 
 def facts(span: Span) -> None:
@@ -28,7 +31,7 @@ def facts(span: Span) -> None:
     attributes = span.attributes
     _placed(span, attributes)
     _attributed(span, attributes)
-    for dialect in DIALECTS:
+    for dialect in dialects_of(attributes):
         if dialect.matches(attributes):
             dialect.facts(span, attributes)
     if span.usage is not None:
@@ -53,7 +56,7 @@ def content(span: Span) -> Content:
     """Messages, documents, tool, input and output of a span, from its original alone (``codec.otlp.spans_of``)."""
     attributes = span.attributes
     merged: Content | None = None
-    for dialect in DIALECTS:
+    for dialect in dialects_of(attributes):
         if dialect.matches(attributes):
             found = dialect.content(span, attributes)
             merged = found if merged is None else _merge(merged, found)
@@ -74,7 +77,10 @@ def error(span: Span) -> ErrorInfo | None:
             found = ErrorInfo(
                 text(get("exception.type")), text(get("exception.message")), text(get("exception.stacktrace"))
             )
-    kind, message = _told(span.status_message)
+    if found.type == "Exception" and (raised := _REPR.match(found.message or "")):
+        found.type, found.message = raised["type"], raised["message"]
+    # Langfuse's message stands beside a status that it leaves unset.
+    kind, message = _told(span.status_message or text(span.attributes.get("langfuse.observation.status_message")) or "")
     found.type = _class_name(found.type or text(span.attributes.get("error.type")) or kind)
     found.message = found.message or message or None
     return bound_error(found)

@@ -110,7 +110,11 @@ def provider_id(name: Any) -> str | None:
     if not isinstance(name, str):
         return None
     lower = name.strip().lower()
-    return _KNOWN.get(lower, lower) or None
+    if lower in _KNOWN:
+        return _KNOWN[lower]
+    # Vercel's AI SDK names the API too: ``openai.responses``.
+    head = lower.partition(".")[0]
+    return (_KNOWN[head] if head in _IDS else lower) or None
 
 
 def provider_of_host(host: Any) -> str | None:

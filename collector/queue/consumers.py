@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from collector.codec.otlp import Original
-from collector.model import Content, Span, SummaryUpdate
+from collector.model import RUN_SCOPE, Content, Span, SummaryUpdate
 from collector.processors.normalize import content
 from collector.queue.api import INDEX, SUMMARISE, Item, Queue
 from collector.queue.retry import Poison, describe
@@ -155,6 +155,7 @@ class Summarise:
         for trace_id, found in spans.items():
             update, fault = _summary(found, contents)
             if update is not None:
+                update.sources = frozenset(span.chunk for span in found if span.scope == RUN_SCOPE)
                 updates.append(update)
             if fault is not None:
                 faults[trace_id] = fault
@@ -219,16 +220,19 @@ class _Contents:
     def __call__(self, span: Span) -> Content:
         original = self._parsed.get(span.chunk)
         if original is None:
-            original = self._parsed[span.chunk] = Original(self._data_of(span.chunk))
+            data = self._data_of(span.chunk)
+            if data is None:  # replaced since: what replaced it has an item of its own
+                return Content()
+            original = self._parsed[span.chunk] = Original(data)
             if len(self._parsed) > PARSED_ORIGINALS:
                 self._parsed.popitem(last=False)
         else:
             self._parsed.move_to_end(span.chunk)
         return content(original.span(span.position))
 
-    def _data_of(self, original_id: int) -> bytes:
+    def _data_of(self, original_id: int) -> bytes | None:
         data = self._data.get(original_id)
-        return self._store.originals_of([original_id])[original_id] if data is None else data
+        return self._store.originals_of([original_id]).get(original_id) if data is None else data
 
 
 class Index:

@@ -39,6 +39,16 @@ TRACES: Final = Signal("traces", "rejectedSpans")
 LOGS: Final = Signal("logs", "rejectedLogRecords")
 METRICS: Final = Signal("metrics", "rejectedDataPoints")
 SIGNALS: Final = (TRACES, LOGS, METRICS)
+#: Where each is taken: at OTLP's own paths, and traces also where the SDKs of Langfuse and LangSmith send theirs.
+PATHS: Final = {signal.path: signal for signal in SIGNALS} | dict.fromkeys(
+    (
+        "/api/public/otel/v1/traces",
+        "/otel/v1/traces",
+        "/langsmith/otel/v1/traces",
+        "/langsmith/api/v1/otel/v1/traces",
+    ),
+    TRACES,
+)
 
 
 def media_of(content_type: str) -> Media:

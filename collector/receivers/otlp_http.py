@@ -28,6 +28,7 @@ from collector.receivers.body import (
 from collector.receivers.refusal import INTERNAL, UNAVAILABLE, UNIMPLEMENTED, Refusal, malformed, of_storage
 from collector.receivers.shape import decode_protobuf
 from collector.storage.api import StorageError
+from tracekit.semconv import COLLECTOR_HEADER
 
 #: A refused body is read on for so long, so that a sender still busy sending gets to read the answer.
 _DRAIN_SECONDS: Final = 5.0
@@ -35,6 +36,11 @@ _DRAIN_BYTES: Final = 64 * 1024 * 1024
 #: How much more than its own size a compressed body is taken to be, before anybody knows.
 _USUAL_RATIO: Final = 8
 
+#: tells tracekit's SDK who answers, and so that zstd is understood
+_WHO: Final = (COLLECTOR_HEADER.encode(), b"1")
+
+#: Where LangSmith's exporter names the project.
+_PROJECT: Final = b"langsmith-project"
 _LEAVING: Final = Refusal(503, UNAVAILABLE, "the collector is shutting down", 1.0)
 
 _DECODERS: Final = {"protobuf": decode_protobuf, "json": decode_traces_json}
@@ -67,7 +73,7 @@ class OtlpHttp:
             with Lease(self._budget) as lease:
                 body = await read_body(receive, headers.get(b"content-length"), self._limits, lease)
                 body_read = True
-                answer = await self._handle(body, media, encoding, lease)
+                answer = await self._handle(body, media, encoding, lease, headers.get(_PROJECT))
             await self._answer(send, 200, media, answer)
         except Disconnected:
             self._metrics.request("http", self._signal.name, media, 499)
@@ -77,11 +83,11 @@ class OtlpHttp:
             # The server waits no longer: the last thing to do is to say so.
             await self._answer(send, 503, media, answers.refused(_LEAVING, media), _headers_of(_LEAVING))
 
-    async def _handle(self, body: bytes, media: Media, encoding: Encoding, lease: Lease) -> bytes:
+    async def _handle(self, body: bytes, media: Media, encoding: Encoding, lease: Lease, project: str | None) -> bytes:
         """The answer's body. Raises ``Refusal``."""
         try:
             if self._signal is TRACES:
-                return await self._store(body, media, encoding, lease)
+                return await self._store(body, media, encoding, lease, project)
             return await self._count(body, media, encoding, lease)
         except MalformedBody as error:
             raise malformed(str(error)) from None
@@ -93,11 +99,11 @@ class OtlpHttp:
             log.exception("a request failed", signal=self._signal.name)
             raise Refusal(500, INTERNAL, "the collector failed; its log says why") from None
 
-    async def _store(self, body: bytes, media: Media, encoding: Encoding, lease: Lease) -> bytes:
+    async def _store(self, body: bytes, media: Media, encoding: Encoding, lease: Lease, project: str | None) -> bytes:
         def decode() -> SpanBatch:
             return _DECODERS[media](self._unpack(body, encoding, lease), WANTED)
 
-        outcome = await self._pipeline.consume(_expected_size(body, encoding), decode)
+        outcome = await self._pipeline.consume(_expected_size(body, encoding), decode, project)
         return answers.for_spans(media, outcome.kept, outcome.rejected, outcome.reasons)
 
     async def _count(self, body: bytes, media: Media, encoding: Encoding, lease: Lease) -> bytes:
@@ -118,17 +124,17 @@ class OtlpHttp:
         if unread is not None:
             extra.append((b"connection", b"close"))
         # A sender that waits for "100 Continue" has sent nothing yet, and now will not.
-        drain = unread is not None and b"expect" not in headers
-        await self._answer(send, refusal.status, media, answers.refused(refusal, media), extra, more=drain)
-        if unread is not None and drain:
-            await _drain(unread)
+        drains = unread is not None and b"expect" not in headers
+        await self._answer(send, refusal.status, media, answers.refused(refusal, media), extra, more=drains)
+        if unread is not None and drains:
+            await drain(unread)
             await send({"type": "http.response.body", "body": b""})
 
     async def _answer(
         self, send: Send, status: int, media: Media, body: bytes, extra: Headers | None = None, *, more: bool = False
     ) -> None:
         self._metrics.request("http", self._signal.name, media, status)
-        content = [(b"content-type", MEDIA_TYPES[media].encode()), *(extra or ())]
+        content = [(b"content-type", MEDIA_TYPES[media].encode()), _WHO, *(extra or ())]
         await respond(send, status, content, body, more=more)
 
 
@@ -155,7 +161,7 @@ def _expected_size(body: bytes, encoding: Encoding) -> int:
     return len(body) if encoding == "identity" else len(body) * _USUAL_RATIO
 
 
-async def _drain(receive: Receive) -> None:
+async def drain(receive: Receive) -> None:
     """Reads on and forgets, for a bounded while."""
     left = _DRAIN_BYTES
     with contextlib.suppress(TimeoutError):

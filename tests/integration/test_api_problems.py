@@ -42,7 +42,7 @@ def problem(client: TestClient, url: str, status: int, method: str = "GET") -> d
         ("/api/v1/traces?sort=name", "sort"),
         ("/api/v1/traces?from=yesterday", "from"),
         ("/api/v1/traces?to=2026-02-30T00:00:00Z", "to"),
-        ("/api/v1/traces?filter=cost%3E1", "filter"),
+        ("/api/v1/traces?filter=cost%3E", "filter"),
         ("/api/v1/traces?cursor=!!!", "cursor"),
         ("/api/v1/traces?cursor=AAAA", "cursor"),
         ("/api/v1/traces?user=ada", "user"),
@@ -79,8 +79,9 @@ def test_a_cursor_belongs_to_its_query(client: TestClient) -> None:
     assert document["errors"][0]["parameter"] == "cursor"
 
 
-def test_the_filter_language_is_not_there_yet(client: TestClient) -> None:
-    assert "not available" in problem(client, "/api/v1/traces?filter=status", 400)["detail"]
+def test_a_fault_in_a_filter_is_named_with_its_column(client: TestClient) -> None:
+    detail = problem(client, "/api/v1/traces?filter=status=='ok' and costs > 1", 400)["errors"][0]["detail"]
+    assert "column 18: " in detail and "did you mean cost?" in detail
 
 
 def test_times_beyond_the_database_are_no_fault(client: TestClient) -> None:
@@ -92,7 +93,7 @@ def test_times_beyond_the_database_are_no_fault(client: TestClient) -> None:
     [
         f"/api/v1/traces/{'0' * 31}9",
         f"{TRACE}/spans/00000000000000ff",
-        "/api/v1/annotations",
+        "/api/v1/sessions",
         "/api/v1/",
         "/api/v1/x/y",
     ],

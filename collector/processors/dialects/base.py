@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from collector.model import Attributes, Content, Cost, Span, Usage
-from collector.processors.values import count, pico_usd
+from collector.processors.values import count, nanoseconds, pico_usd
 
 #: Longer attribute names belong to no convention.
 _MAX_KEY: Final = 256
@@ -21,20 +21,39 @@ _MAX_KEY: Final = 256
 class Dialect(Protocol):
     """One convention. All methods are total: any attribute may have any type."""
 
-    #: Beginnings of the attribute keys that only ``content`` reads: ``facts`` sees spans without them.
-    content_keys: tuple[str, ...]
+    @property
+    def marks(self) -> frozenset[str]:
+        """Attributes one of which each of its spans has; none for the two that are always asked."""
+        ...
+
+    @property
+    def content_keys(self) -> tuple[str, ...]:
+        """Beginnings of the attribute keys that only ``content`` reads: ``facts`` sees spans without them."""
+        ...
 
     def matches(self, attributes: Attributes) -> bool:
-        """Whether a span with these attributes speaks this dialect. Called for every span: one or two lookups."""
+        """Whether a span with these attributes, among them a mark where there are any, speaks this dialect. Called for
+        every such span: one or two lookups."""
         ...
 
     def facts(self, span: Span, attributes: Attributes) -> None:
-        """Fill facts that are still unknown. On the ingest path: lookups only, no loop over the attributes."""
+        """Fill facts that are still unknown. On the ingest path: lookups only, and a loop over the attributes only
+        where metadata are flattened into them."""
         ...
 
     def content(self, span: Span, attributes: Attributes) -> Content:
         """What the span carried, from ``attributes`` and ``span.events``; the span's facts may not be filled."""
         ...
+
+
+class Marked:
+    """The beginning of a dialect that is told by its marks, so that there is nothing left to ask a span."""
+
+    marks: frozenset[str] = frozenset()
+    content_keys: tuple[str, ...] = ()
+
+    def matches(self, attributes: Attributes) -> bool:
+        return True
 
 
 def fill_usage(
@@ -68,6 +87,31 @@ def fill_usage(
         usage.reasoning_tokens = count(reasoning_tokens)
     if audio_output_tokens is not None and usage.audio_output_tokens is None:
         usage.audio_output_tokens = count(audio_output_tokens)
+
+
+def time_to_event(span: Span, *names: str) -> int | None:
+    """Nanoseconds from the span's start to its first event of one of these names."""
+    for event in span.events:
+        if event.name in names:
+            return nanoseconds(event.time_ns - span.start_ns, 1)
+    return None
+
+
+def fill_owner(span: Span, session: Any, user: Any) -> None:
+    """Set whose span it is, where that is still unknown."""
+    if span.session_id is None and session is not None:
+        span.session_id = session
+    if span.user_id is None and user is not None:
+        span.user_id = user
+
+
+def under(attributes: Attributes, prefix: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The attributes whose names begin so, by the rest of their names."""
+    length = len(prefix)
+    found = {key[length:]: value for key, value in attributes.items() if key.startswith(prefix) and len(key) > length}
+    for name in without:
+        found.pop(name, None)
+    return found
 
 
 def fill_cost(span: Span, total: Any, input_cost: Any = None, output_cost: Any = None) -> None:
@@ -106,13 +150,18 @@ def _path(key: str, prefixes: tuple[str, ...]) -> tuple[str, ...]:
 
 def indexed(node: Any, member: str) -> list[Any]:
     """The ``member`` of each value of a node whose keys are indexes, by number (gaps allowed)."""
+    return [value[member] for value in nodes_of(node) if member in value]
+
+
+def nodes_of(node: Any) -> list[dict[str, Any]]:
+    """The branches of a node whose keys are indexes, by number (gaps allowed)."""
     if node.__class__ is not dict or not node:
         return []
     numbers = [(int(key), key) for key in node if len(key) < 10 and key.isascii() and key.isdigit()]
     if len(numbers) > 1:
         numbers.sort()
     values = [node[key] for _, key in numbers]
-    return [value[member] for value in values if value.__class__ is dict and member in value]
+    return [value for value in values if value.__class__ is dict]
 
 
 def branch(node: Any, *path: str) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from collector.model import Document
 from collector.processors.values import json_or_text, number, text
+
+#: Where a document's metadata tell its id and its score, when nothing else does.
+_IDS: Final = ("id", "doc_uri")
+_SCORES: Final = ("relevance_score", "score")
 
 
 def document_of(value: Any, rank: int) -> Document:
@@ -14,10 +18,10 @@ def document_of(value: Any, rank: int) -> Document:
         return Document(text=text(value), rank=rank)
     found = next((value[key] for key in ("content", "text", "page_content") if value.get(key) is not None), None)
     metadata = json_or_text(value.get("metadata"))
-    score = value.get("score")
-    if score is None and isinstance(metadata, dict):
-        score = metadata.get("relevance_score")
-    return Document(text(value.get("id")), text(found), number(score), metadata, rank)
+    about = metadata if isinstance(metadata, dict) else {}
+    name = next((item for item in (value.get("id"), *map(about.get, _IDS)) if item is not None), None)
+    score = next((item for item in (value.get("score"), *map(about.get, _SCORES)) if item is not None), None)
+    return Document(text(name), text(found), number(score), metadata, rank)
 
 
 def documents_in(value: Any) -> list[Document]:
@@ -28,6 +32,17 @@ def documents_in(value: Any) -> list[Document]:
     if not isinstance(value, list):
         return []
     return [document_of(item, rank) for rank, item in enumerate(value) if isinstance(item, dict)]
+
+
+def listed(documents: list[Document]) -> list[dict[str, Any]] | None:
+    """Documents as the output of what found them, where nothing else is said of it; None where no texts are known."""
+    if not any(document.text for document in documents):
+        return None
+    names = ("id", "text", "score", "metadata")
+    return [
+        {"content" if name == "text" else name: value for name in names if (value := getattr(one, name)) is not None}
+        for one in documents
+    ]
 
 
 def complete(documents: list[Document], others: list[Document]) -> None:

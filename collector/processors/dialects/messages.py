@@ -37,6 +37,9 @@ _ROLES: Final = {
     "toolmessage": "tool",
 }
 
+#: What a tool's result names its call by; the last two are Vercel's and Bedrock's.
+_CALL_IDS: Final = ("tool_call_id", "tool_use_id", "call_id", "id", "toolCallId", "toolUseId")
+
 #: Items of OpenAI's Responses API, which have a type instead of a role and are a single part.
 _ITEMS: Final = ("reasoning", "function_call", "function_call_output")
 
@@ -87,6 +90,9 @@ def build(role: str, parts: list[Part], tool_call_id: str | None = None, name: s
             calls.append(ToolCall(part.get("id"), part.get("name"), part.get("arguments")))
         elif kind == "tool_result":
             results.append(part)
+    if results and role == "user" and len(results) == len(parts):
+        # Anthropic's way, and pydantic-ai's: what a tool said comes in a user's message.
+        role = "tool"
     if tool_call_id is None and len(results) == 1:
         tool_call_id = results[0].get("tool_call_id")
     if not texts and role == "tool":
@@ -118,6 +124,9 @@ def part_of(block: Any) -> Part | None:
         return make(block)
     if "text" in block:
         return _text_block(block)
+    for name, make in _BEDROCK.items():
+        if isinstance(block.get(name), dict):
+            return make(block[name])
     return {**block, "type": kind if isinstance(kind, str) else "unknown"}
 
 
@@ -150,7 +159,9 @@ def _as_text(value: Any) -> str:
 
 
 def _plain_result(result: Any) -> Any:
-    """A list of text blocks is its text; JSON in a string is its value."""
+    """A list of text blocks is its text; JSON in a string is its value; Vercel's typed output is its value."""
+    if isinstance(result, dict) and result.keys() == {"type", "value"}:
+        result = result["value"]
     if isinstance(result, list) and result and all(isinstance(item, dict) and "text" in item for item in result):
         return "\n".join(_as_text(item["text"]) for item in result)
     return object_or_text(result)
@@ -183,14 +194,15 @@ def _tool_call(block: Part) -> Part:
     arguments = next((block[key] for key in ("arguments", "args", "input") if block.get(key) is not None), None)
     if arguments is None:
         arguments = block.get("server_tool_call")
-    return call_part(block.get("call_id") or block.get("id"), block.get("name"), arguments)
+    call_id = next((block[key] for key in _CALL_IDS if block.get(key)), None)
+    return call_part(call_id, block.get("name") or block.get("toolName"), arguments)
 
 
 def _tool_result(block: Part) -> Part:
     keys = ("response", "result", "content", "output", "server_tool_call_response")
     result = next((block[key] for key in keys if block.get(key) is not None), None)
-    call_id = block.get("tool_call_id") or block.get("tool_use_id") or block.get("call_id") or block.get("id")
-    return result_part(call_id, result, block.get("name"))
+    call_id = next((block[key] for key in _CALL_IDS if block.get(key)), None)
+    return result_part(call_id, result, block.get("name") or block.get("toolName"))
 
 
 def _image(block: Part) -> Part:
@@ -237,6 +249,19 @@ _PARTS: Final[dict[str, Callable[[Part], Part]]] = {
     **dict.fromkeys(("audio", "input_audio"), _audio),
     **dict.fromkeys(("blob", "file", "uri", "input_file"), _file),
     "refusal": _refusal,
+}
+
+
+def _bedrock_reasoning(block: Part) -> Part:
+    inner = block.get("reasoningText")
+    return _reasoning(inner if isinstance(inner, dict) else block)
+
+
+#: Bedrock's blocks have no type, but one member that names it.
+_BEDROCK: Final[dict[str, Callable[[Part], Part]]] = {
+    "toolUse": _tool_call,
+    "toolResult": _tool_result,
+    "reasoningContent": _bedrock_reasoning,
 }
 
 

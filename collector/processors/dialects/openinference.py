@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from collector.model import CALL_KINDS, Attributes, Content, Document, Embedding, Message, Prompt, Span, Tool
-from collector.processors.dialects.base import branch, fill_cost, fill_usage, indexed, unflatten
-from collector.processors.dialects.bodies import answer_in
-from collector.processors.dialects.documents import complete, document_of, documents_in
+from collector.processors.dialects.base import branch, fill_cost, fill_usage, indexed, time_to_event, unflatten
+from collector.processors.dialects.bodies import answer_in, arguments_in, result_in
+from collector.processors.dialects.documents import complete, document_of, documents_in, listed
 from collector.processors.dialects.messages import (
     Part,
     build,
@@ -24,7 +24,7 @@ from collector.processors.dialects.messages import (
 )
 from collector.processors.models import model_in, response_id_in
 from collector.processors.providers import provider_id
-from collector.processors.values import json_object, json_or_text, nanoseconds, object_or_text, text
+from collector.processors.values import json_object, json_or_text, object_or_text, text
 from tracekit.semconv import COST_SOURCE
 
 _KINDS: Final = {
@@ -51,10 +51,13 @@ _TREES: Final = (
     "reranker.input_documents.",
     "embedding.embeddings.",
 )
+#: LlamaIndex's preparation of a call, which its instrumentation takes for one.
+_PREPARES: Final = "._prepare_chat_with_tools"
 _FIRST_TOKEN: Final = "First Token Stream Event"
 
 
 class OpenInference:
+    marks: frozenset[str] = frozenset()
     content_keys: tuple[str, ...] = _TREES
 
     def matches(self, attributes: Attributes) -> bool:
@@ -64,6 +67,8 @@ class OpenInference:
         get = attributes.get
         # Made for this purpose, so it is believed before a kind that another dialect took from an operation.
         span.kind = _kind(get(_KIND), span.kind)
+        if span.kind == "llm" and span.name.endswith(_PREPARES):
+            span.kind = "task"
         if span.kind in CALL_KINDS and (span.request_model is None or span.response_model is None):
             _models(span, attributes)
         if span.kind == "llm" and span.response_id is None:
@@ -73,7 +78,7 @@ class OpenInference:
         if span.finish_reasons is None and (reason := get("llm.finish_reason")) is not None:
             span.finish_reasons = [reason]
         if span.events and span.time_to_first_token_ns is None:
-            span.time_to_first_token_ns = _time_to_first_token(span)
+            span.time_to_first_token_ns = time_to_event(span, _FIRST_TOKEN)
 
     def content(self, span: Span, attributes: Attributes) -> Content:
         tree = unflatten(attributes, _TREES)
@@ -88,7 +93,9 @@ class OpenInference:
             parameters=_parameters(attributes, branch(tree, "llm", "tools")),
         )
         kind = attributes.get(_KIND)
-        if kind == "TOOL":
+        if kind == "RERANKER":
+            _complete_reranking(content, tree, attributes)
+        elif kind == "TOOL":
             content.tool = _tool(span, attributes, content)
         elif kind == "LLM":
             _complete_answer(content, branch(tree, "message", "tool_calls"))
@@ -159,13 +166,6 @@ def _usage(span: Span, attributes: Attributes) -> None:
         fill_cost(span, cost, get("llm.cost.prompt"), get("llm.cost.completion"))
 
 
-def _time_to_first_token(span: Span) -> int | None:
-    for event in span.events:
-        if event.name == _FIRST_TOKEN:
-            return nanoseconds(event.time_ns - span.start_ns, 1)
-    return None
-
-
 def _value(attributes: Attributes, side: str) -> Any:
     value = attributes.get(side + ".value")
     return json_or_text(value) if attributes.get(side + ".mime_type") == "application/json" else object_or_text(value)
@@ -230,6 +230,13 @@ def _documents(tree: Any, attributes: Attributes) -> list[Document]:
     return []
 
 
+def _complete_reranking(content: Content, tree: Any, attributes: Attributes) -> None:
+    if content.input is None:
+        content.input = text(attributes.get("reranker.query"))
+    if content.output is None and branch(tree, "reranker", "output_documents"):
+        content.output = listed(content.documents)
+
+
 def _embeddings(tree: Any) -> list[Embedding]:
     found: list[Embedding] = []
     for node in indexed(tree, "embedding"):
@@ -246,27 +253,11 @@ def _tool(span: Span, attributes: Attributes, content: Content) -> Tool:
         arguments = content.input if content.input is not None else get("tool.parameters")
     return Tool(
         text(get("tool.name") or get("tool_call.function.name")) or span.name.removesuffix(".__call__"),
-        _arguments(object_or_text(arguments)),
-        _result(content.output),
+        arguments_in(object_or_text(arguments)),
+        result_in(content.output),
         text(get("tool_call.id") or get("tool.id")),
         text(get("tool.description")),
     )
-
-
-def _arguments(arguments: Any) -> Any:
-    """Python's ``{"args": [], "kwargs": {...}}`` is the keyword arguments."""
-    if isinstance(arguments, dict) and not arguments.get("args") and isinstance(arguments.get("kwargs"), dict):
-        return arguments["kwargs"]
-    return arguments
-
-
-def _result(output: Any) -> Any:
-    """LangChain's tool message is its content."""
-    if isinstance(output, dict) and output.get("type") == "tool":
-        message = output.get("data", output)
-        if isinstance(message, dict) and "content" in message:
-            return object_or_text(message["content"])
-    return output
 
 
 def _prompt(attributes: Attributes) -> Prompt | None:

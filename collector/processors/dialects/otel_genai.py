@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from collector.model import Attributes, Content, Embedding, Message, Prompt, Span, Tool
 from collector.processors.dialects.base import fill_cost, fill_usage
-from collector.processors.dialects.documents import document_of
+from collector.processors.dialects.documents import document_of, listed
+from collector.processors.dialects.events import messages_in_events, tool_in_events
 from collector.processors.dialects.messages import build, messages_of, parts_of
 from collector.processors.providers import provider_id, provider_of_host
 from collector.processors.values import count, json_list, json_or_text, nanoseconds, object_or_text, text
@@ -28,6 +29,8 @@ _KINDS: Final = {
     "invoke_agent": "agent",
     "invoke_workflow": "chain",
     "plan": "chain",
+    # MLflow's word, where the convention has one that it does not use.
+    "RETRIEVER": "retriever",
 }
 _SECOND: Final = 10**9
 _MILLISECOND: Final = 10**6
@@ -38,6 +41,7 @@ _DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 
 
 class OTelGenAI:
+    marks: frozenset[str] = frozenset()
     content_keys: tuple[str, ...] = ()
 
     def matches(self, attributes: Attributes) -> bool:
@@ -73,6 +77,10 @@ class OTelGenAI:
             prompt=_prompt(attributes, variables),
             parameters=parameters,
         )
+        if span.events:
+            _complete_from_events(content, span)
+        if content.documents:
+            content.output = listed(content.documents)
         if content.tool is not None:
             content.input, content.output = content.tool.arguments, content.tool.result
         dimensions = count(get("gen_ai.embeddings.dimension.count"))
@@ -166,6 +174,17 @@ def _with_details(span: Span, attributes: Attributes) -> Attributes:
     return attributes
 
 
+def _complete_from_events(content: Content, span: Span) -> None:
+    """What older versions of the convention told by an event for each message."""
+    if content.tool is not None:
+        if content.tool.arguments is None and content.tool.result is None:
+            content.tool.arguments, content.tool.result = tool_in_events(span)
+        return
+    asked, answered = messages_in_events(span)
+    content.input_messages = content.input_messages or asked
+    content.output_messages = content.output_messages or answered
+
+
 def _input_messages(attributes: Attributes) -> list[Message]:
     messages = messages_of(attributes.get("gen_ai.input.messages"))
     system = build("system", parts_of(json_or_text(attributes.get("gen_ai.system_instructions"))))
@@ -182,10 +201,16 @@ def _tool(attributes: Attributes) -> Tool | None:
     return Tool(
         text(name),
         object_or_text(arguments),
-        object_or_text(attributes.get("gen_ai.tool.call.result")),
+        _result(attributes.get("gen_ai.tool.call.result")),
         text(attributes.get("gen_ai.tool.call.id")),
         text(attributes.get("gen_ai.tool.description")),
     )
+
+
+def _result(value: Any) -> Any:
+    """Some senders write a text as JSON, in quotes."""
+    quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"'
+    return json_or_text(value) if quoted else object_or_text(value)
 
 
 def _prompt(attributes: Attributes, variables: dict[str, Any]) -> Prompt | None:

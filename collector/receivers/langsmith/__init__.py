@@ -1,0 +1,1 @@
+"""LangSmith's ingest protocol: what its clients send runs, attachments and feedback by."""
