@@ -1,4 +1,4 @@
-"""The pages as an ASGI app, mountable alone over any ``TraceReader``."""
+"""The pages as an ASGI app, mountable alone over any ``Reader``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from collector.storage.api import StorageError, TraceReader
+from collector.storage.api import Reader, StorageError
 from dashboards.pages.costs import Costs
 from dashboards.pages.trace import TracePage
 from dashboards.pages.traces import TraceList
@@ -35,7 +35,7 @@ _HEADERS: Final = {
 }
 
 
-def build_dashboards(reader: TraceReader, *, clock: Callable[[], int] = time.time_ns) -> ASGIApp:
+def build_dashboards(reader: Reader, *, clock: Callable[[], int] = time.time_ns) -> ASGIApp:
     """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list."""
     site = Site(reader, clock)
     pages = (TraceList(site), TracePage(site), Costs(site))

@@ -271,6 +271,8 @@ def _model_facts(span: Span) -> list[Fact]:
         facts.append(Fact("provider", span.provider))
     if span.time_to_first_token_ns is not None:
         facts.append(Fact("first token", fmt.duration(span.time_to_first_token_ns)))
+    if span.tokens_per_second is not None:
+        facts.append(Fact("speed", fmt.per_second(span.tokens_per_second, "tokens")))
     if span.finish_reasons:
         facts.append(Fact("finish reason", ", ".join(span.finish_reasons)))
     return facts

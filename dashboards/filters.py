@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlencode
 
+from collector.filters.parse import MAX_CHARS
+from collector.filters.parse import parse as parse_filter
 from collector.storage.api import SortKey, TraceQuery, UsageQuery
 from dashboards import format as fmt
 
@@ -44,6 +46,7 @@ class Filters:
     to_ns: int | None = None
     status: str | None = None
     q: str | None = None
+    filter: str | None = None
     user_id: str | None = None
     session_id: str | None = None
     sort: SortKey = "start_time"
@@ -59,6 +62,7 @@ class Filters:
         return (None, None) if length is None else (now_ns - length, None)
 
     def trace_query(self, now_ns: int, *, limit: int, cursor: str | None = None) -> TraceQuery:
+        """Raises ``FilterFault``."""
         from_ns, to_ns = self.bounds(now_ns)
         return TraceQuery(
             project=self.project,
@@ -68,6 +72,7 @@ class Filters:
             to_ns=to_ns,
             status=self.status,
             q=self.q,
+            filter=None if self.filter is None else parse_filter(self.filter, "trace"),
             sort=self.sort,
             descending=self.descending,
             limit=limit,
@@ -81,7 +86,7 @@ class Filters:
     @property
     def narrowed(self) -> bool:
         """Whether anything but project and time leaves traces out."""
-        return any((self.status, self.q, self.user_id, self.session_id))
+        return any((self.status, self.q, self.filter, self.user_id, self.session_id))
 
     def query_string(self, **changes: Any) -> str:
         """The address' query, with ``changes``; defaults are left out. Starts with ``?`` unless it is empty."""
@@ -96,6 +101,7 @@ class Filters:
             "user_id": shown.user_id,
             "session_id": shown.session_id,
             "q": shown.q,
+            "filter": shown.filter,
             "sort": shown.sort if shown.sort != "start_time" else None,
             "order": None if shown.descending else "asc",
             "live": "1" if shown.live else None,
@@ -108,8 +114,8 @@ class Filters:
 def parse(params: Mapping[str, str]) -> Filters:
     """From a request's query parameters."""
 
-    def text(name: str) -> str | None:
-        return params.get(name, "").replace("\0", "").strip()[:_MAX_VALUE] or None
+    def text(name: str, most: int = _MAX_VALUE) -> str | None:
+        return params.get(name, "").replace("\0", "").strip()[:most] or None
 
     def choice(name: str, choices: Any, default: Any) -> Any:
         value = params.get(name)
@@ -122,6 +128,7 @@ def parse(params: Mapping[str, str]) -> Filters:
         to_ns=_nanoseconds(params.get("to")),
         status=choice("status", STATUSES, None),
         q=text("q"),
+        filter=text("filter", MAX_CHARS),
         user_id=text("user_id"),
         session_id=text("session_id"),
         sort=choice("sort", SORTS, "start_time"),

@@ -76,6 +76,11 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else f"{number:,}"
 
 
+def per_second(rate: float | None, noun: str) -> str:
+    """``87 tokens/s``, ``3.4 tokens/s``."""
+    return UNKNOWN if rate is None else f"{rate:,.{0 if rate >= 10 else 1}f} {noun}/s"
+
+
 def counted(number: int, noun: str) -> str:
     """``1 error``, ``1,204 traces``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

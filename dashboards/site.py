@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from collector.storage.api import TraceReader
+from collector.storage.api import Reader
 from dashboards import filters
 from dashboards import format as fmt
 from dashboards.assets import Assets
@@ -31,7 +31,7 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 class Site:
     """``clock`` gives nanoseconds since the epoch."""
 
-    reader: TraceReader
+    reader: Reader
     clock: Callable[[], int]
     assets: Assets = field(default_factory=Assets)
 

@@ -17,6 +17,7 @@ from collector.model import TraceSummary
 from collector.processors import normalize
 from dashboards import detail, waterfall
 from dashboards import format as fmt
+from dashboards.annotations import of_span, of_trace
 from dashboards.rows import error_line, trace_figures
 from dashboards.site import Site, hex_id
 
@@ -52,12 +53,12 @@ class TracePage:
             older=older.hex() if older else None,
             linked=linked is not None,
             chosen=linked if linked and re.fullmatch("[0-9a-f]{16}", linked) else root,
-            **_head(summary),
+            **await self._head(summary),
         )
 
     async def head(self, request: Request) -> Response:
         summary = await self._summary(request)
-        return self._site.html(request, "_trace_head.html", **_head(summary))
+        return self._site.html(request, "_trace_head.html", **await self._head(summary))
 
     async def tree(self, request: Request) -> Response:
         """The tree as arrays; 304 while the summary is the one that the asking page has."""
@@ -74,7 +75,9 @@ class TracePage:
         if span is None:
             raise HTTPException(404)
         shown = detail.build(span, normalize.content(span), summary.start_ns)
-        return self._site.html(request, "_detail.html", detail=shown)
+        found = await self._site.read(self._site.reader.annotations_of_trace, summary.trace_id)
+        said = of_span(found, span.span_id, span.span_id == summary.root_span_id)
+        return self._site.html(request, "_detail.html", detail=shown, said=said)
 
     async def trace_json(self, request: Request) -> Response:
         """The whole trace, as ``/api/v1/traces/{trace_id}`` has it."""
@@ -97,6 +100,10 @@ class TracePage:
         if summary is None:
             raise HTTPException(404)
         return summary
+
+    async def _head(self, summary: TraceSummary) -> dict[str, Any]:
+        found = await self._site.read(self._site.reader.annotations_of_trace, summary.trace_id)
+        return _head(summary) | {"said": of_trace(found)}
 
     def _tree_json(self, summary: TraceSummary) -> bytes:
         spans = self._site.reader.get_spans(summary.trace_id, originals=False)

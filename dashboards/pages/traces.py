@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.storage.api import BadCursor, ProjectSummary
+from collector.filters.faults import FilterFault
+from collector.storage.api import BadCursor, ProjectSummary, TooBroad
 from dashboards import timeseries
 from dashboards.filters import Filters, parse
 from dashboards.rows import TraceRow, list_version, stats_figures, trace_row
@@ -23,6 +24,8 @@ class _Rows:
     items: list[TraceRow]
     version: str
     next_cursor: str | None
+    #: why there are no rows: what is wrong with the filter
+    fault: str | None = None
 
 
 class TraceList:
@@ -58,6 +61,12 @@ class TraceList:
 
     async def head(self, request: Request) -> Response:
         filters = parse(request.query_params)
+        try:
+            return await self._head(request, filters)
+        except (FilterFault, TooBroad):  # the list says it
+            return Response(media_type="text/html")
+
+    async def _head(self, request: Request, filters: Filters) -> Response:
         query = filters.trace_query(self._site.clock(), limit=0)
         if query.from_ns is not None and query.to_ns is None:
             query = replace(query, to_ns=self._site.clock())  # the histogram ends now, not with the latest trace
@@ -75,6 +84,12 @@ class TraceList:
         )
 
     async def _rows(self, request: Request, filters: Filters) -> _Rows:
+        try:
+            return await self._found(request, filters)
+        except (FilterFault, TooBroad) as fault:
+            return _Rows([], "fault", None, str(fault))
+
+    async def _found(self, request: Request, filters: Filters) -> _Rows:
         query = filters.trace_query(self._site.clock(), limit=PAGE_ROWS, cursor=request.query_params.get("cursor"))
         list_traces = self._site.reader.list_traces
         try:
