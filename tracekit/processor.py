@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, SynchronousMultiSpanProcessor
 
 from tracekit import semconv
 from tracekit.context import inherited_attributes
@@ -14,13 +15,40 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from tracekit.export import Exporter
+    from tracekit.recording import RecordedSpan
+
+
+class Processors(SynchronousMultiSpanProcessor):
+    """A provider's processors, and which of them have anything to do when a span of tracekit's starts and ends."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        #: called with a span and its context
+        self.starting: tuple[Callable[[Any, Any], None], ...] = ()
+        #: called with a span that is about to end, and can still be changed
+        self.ending: tuple[Callable[[Any], None], ...] = ()
+        #: called with a span that has ended
+        self.ended: tuple[Callable[[Any], None], ...] = ()
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        super().add_span_processor(span_processor)
+        kind = type(span_processor)
+        if kind is ExportProcessor:
+            self.ended += (span_processor.on_ended,)  # type: ignore[attr-defined]
+            return
+        self.starting += (lambda span, context: span_processor.on_start(span, parent_context=context),)
+        self.ended += (span_processor.on_end,)
+        if getattr(kind, "_on_ending", None) is not getattr(SpanProcessor, "_on_ending", None):
+            self.ending += (span_processor._on_ending,)
 
 
 class ExportProcessor(SpanProcessor):
-    """Gives spans of other instrumentations what ``tracekit.context`` holds, and queues every sampled span."""
+    """Gives spans of other instrumentations what ``tracekit.context`` holds, and queues what is to be sent."""
 
-    def __init__(self, exporter: Exporter) -> None:
+    def __init__(self, exporter: Exporter, own: bool = False) -> None:
+        """``own``: of tracekit's own provider, which samples by the settings."""
         self._exporter = exporter
+        self._own = own
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         try:
@@ -32,11 +60,19 @@ class ExportProcessor(SpanProcessor):
         except Exception as error:  # noqa: BLE001
             swallow("on_start", error)
 
+    def on_ended(self, span: RecordedSpan) -> None:
+        """Queue a span of tracekit's own."""
+        try:
+            if span.flags & 1 and not self._exporter.flushes_at_root:
+                self._exporter.put(span)
+            else:
+                self._exporter.ended(span, True)
+        except Exception as error:  # noqa: BLE001
+            swallow("on_end", error)
+
     def on_end(self, span: ReadableSpan) -> None:
         try:
-            context = span.context
-            if context is not None and context.trace_flags.sampled:
-                self._exporter.put(span)
+            self._exporter.ended(span, self._own)
         except Exception as error:  # noqa: BLE001
             swallow("on_end", error)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
@@ -15,13 +15,17 @@ from opentelemetry.trace import ProxyTracerProvider
 
 from tracekit import guard, runtime, semconv
 from tracekit.capture import Capture
+from tracekit.conventions import ALL, COMPACT, CONVENTIONS, Conventions
 from tracekit.guard import logger, swallow
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-    from tracekit.config import Config
-    from tracekit.export import Exporter, FlushResult, Stats
+    from tracekit.config import Config, Settings
+    from tracekit.counts import FlushResult, Stats
+    from tracekit.export import Exporter
 
 #: attributes that a span of tracekit's own provider keeps, unless OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT says otherwise
 _MAX_ATTRIBUTES: Final = 2_048
@@ -30,6 +34,7 @@ _lock = threading.RLock()
 _exporter: Exporter | None = None
 _own: _OwnProvider | None = None
 _providers: list[Any] = []
+_in_use: Any = None
 
 
 class _OwnProvider:
@@ -38,30 +43,39 @@ class _OwnProvider:
     def __init__(self, config: Config, processors: Sequence[SpanProcessor]) -> None:
         import os
 
-        from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider
+        from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
-        from tracekit.recording import Ids
+        from tracekit.ids import Ids
+        from tracekit.processor import Processors
 
         limited = any(os.environ.get(f"OTEL_{name}ATTRIBUTE_COUNT_LIMIT") for name in ("SPAN_", ""))
         self.limits = SpanLimits(max_span_attributes=None if limited else _MAX_ATTRIBUTES)
-        self.processor = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+        self.processor = Processors()
         self.provider: TracerProvider = TracerProvider(
             resource=_resource(config),
             active_span_processor=self.processor,
             id_generator=Ids(),
             span_limits=self.limits,
         )
+        #: what OpenTelemetry's variables say
+        self._sampler = self.provider.sampler
+        self.sample(config)
         for processor in processors:
             self.provider.add_span_processor(processor)
 
-    def runtime(self, capture: Capture) -> runtime.Runtime:
+    def sample(self, config: Config) -> None:
+        from tracekit.sampling import sampler_of
+
+        self.provider.sampler = sampler_of(config.sample_rate) or self._sampler
+
+    def runtime(self, capture: Capture, conventions: Conventions) -> runtime.Runtime:
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
         from tracekit.recording import FastTracer
 
         scope = InstrumentationScope(semconv.SCOPE, _version())
         tracer = FastTracer(self.provider, self.processor, self.limits, scope, capture)
-        return runtime.Runtime(tracer, capture, self.limits.max_span_attributes or 1 << 30, defers=True)
+        return runtime.Runtime(tracer, capture, tracer.max_attributes, conventions, fast=tracer)
 
 
 def init(
@@ -69,36 +83,19 @@ def init(
     endpoint: str | None = None,
     api_key: str | None = None,
     *,
-    service_name: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    capture: str | None = None,
-    mask: Callable[[str], str] | None = None,
-    max_value_chars: int | None = None,
-    compression: str | None = None,
-    timeout: float | None = None,
-    interval: float | None = None,
-    max_queue_spans: int | None = None,
-    max_queue_bytes: int | None = None,
-    enabled: bool | None = None,
-    export: bool = True,
     set_global: bool = True,
     tracer_provider: Any = None,
     span_processors: Sequence[SpanProcessor] = (),
+    **settings: Unpack[Settings],
 ) -> Any:
     """Start tracing; returns the OpenTelemetry ``TracerProvider`` in use (None where tracing is switched off).
 
-    What is not given comes from ``TRACEKIT_PROJECT``, ``TRACEKIT_ENDPOINT``, ``TRACEKIT_API_KEY``,
-    ``TRACEKIT_CAPTURE``, ``TRACEKIT_ENABLED``, then OpenTelemetry's own variables (``OTEL_SERVICE_NAME``,
-    ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_EXPORTER_OTLP_*``, ``OTEL_SDK_DISABLED``, ``OTEL_TRACES_SAMPLER``).
-
     endpoint: the collector's address (default http://127.0.0.1:4318); ``/v1/traces`` is added.
-    capture: "full", "metadata" (models, counts, ids, scores; no texts) or "none" (names, times, errors only).
-    mask: is given every captured text and returns what may be kept; where it fails, "[masked]" is kept.
-    max_value_chars: what one captured value may hold (default 262,144 characters).
-    compression: "gzip" or "none"; default: none to this machine, gzip (level 1) elsewhere.
-    export: False sends nothing; spans then go to ``span_processors`` only.
     tracer_provider: an SDK provider to join. Default: the global one if the application has set one, else a new one,
         which becomes the global one unless ``set_global`` is False.
+    settings: see ``tracekit.config.Config``. What is not given comes from ``TRACEKIT_*``, then from OpenTelemetry's own
+        variables (``OTEL_SERVICE_NAME``, ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_EXPORTER_OTLP_*``, ``OTEL_SDK_DISABLED``,
+        ``OTEL_TRACES_SAMPLER``).
 
     Calling it again is safe: settings are replaced, nothing is added twice. Never raises because of its arguments'
     values or the environment: what is wrong is logged.
@@ -106,27 +103,8 @@ def init(
     try:
         from tracekit.config import resolve
 
-        config = resolve(
-            project=project,
-            endpoint=endpoint,
-            api_key=api_key,
-            headers=headers,
-            service_name=service_name,
-            capture=capture,
-            mask=mask,
-            max_value_chars=max_value_chars,
-            compression=compression,
-            timeout=timeout,
-            interval=interval,
-            max_queue_spans=max_queue_spans,
-            max_queue_bytes=max_queue_bytes,
-            enabled=enabled,
-            export=export,
-        )
-        if not config.enabled:
-            return None
-        with _lock:
-            return _start(config, tracer_provider, span_processors, set_global)
+        config = resolve(project=project, endpoint=endpoint, api_key=api_key, **settings)
+        return _begin(config, tracer_provider, span_processors, set_global) if config.enabled else None
     except Exception as error:  # noqa: BLE001
         swallow("init", error)
         return None
@@ -134,33 +112,54 @@ def init(
 
 def flush(timeout: float = 10.0) -> FlushResult:
     """Send what has ended so far and wait for its acknowledgement, at most ``timeout`` seconds."""
-    from tracekit.export import FlushResult
+    from tracekit.counts import FlushResult
 
     return _exporter.flush(timeout) if _exporter is not None else FlushResult(0, 0, 0)
 
 
 def stats() -> Stats:
-    """How many spans ended, were acknowledged, wait, failed and were dropped."""
-    from tracekit.export import Stats
+    """How many spans ended, were acknowledged, wait (in memory and on disk), failed and were dropped."""
+    from tracekit.counts import Stats
 
-    return _exporter.stats(guard.faults()) if _exporter is not None else Stats(0, 0, 0, 0, 0, guard.faults(), None)
+    return _exporter.stats(guard.faults()) if _exporter is not None else Stats(faults=guard.faults())
 
 
 def shutdown(timeout: float = 10.0) -> FlushResult:
     """Send what is left, at most ``timeout`` seconds, and stop tracing. ``init`` may be called again."""
-    from tracekit.export import FlushResult
+    from tracekit.counts import FlushResult
 
     with _lock:
         runtime.use(runtime.OFF)
+        _carry(False, False)
         return _exporter.close(timeout) if _exporter is not None else FlushResult(0, 0, 0)
 
 
+def in_use() -> Any:
+    """The ``TracerProvider`` that the last ``init`` returned; None before."""
+    return _in_use
+
+
+def _begin(config: Config, given: Any, processors: Sequence[SpanProcessor], set_global: bool) -> Any:
+    held = runtime.held()
+    if held is not None:
+        held[0].capture = Capture(config.capture, config.limits, config.redactor)
+        return held[1]
+    with _lock:
+        provider = _start(config, given, processors, set_global)
+    if config.instrument:
+        from tracekit.instrument import instrument
+
+        instrument(*config.instrument)
+    return provider
+
+
 def _start(config: Config, given: Any, processors: Sequence[SpanProcessor], set_global: bool) -> Any:
-    global _own
-    capture = Capture(config.capture, config.limits, config.mask)
+    global _own, _in_use
+    capture = Capture(config.capture, config.limits, config.redactor)
     joined = given if given is not None else _global_provider()
     if _own is not None and (joined is None or joined is _own.provider):
         joined = None
+        _own.sample(config)
     elif joined is None:
         _own = _OwnProvider(config, processors)
         if set_global:
@@ -168,11 +167,22 @@ def _start(config: Config, given: Any, processors: Sequence[SpanProcessor], set_
     provider = joined if joined is not None else _own.provider  # type: ignore[union-attr]
     _export_from(provider, config)
     if joined is None and _own is not None:
-        runtime.use(_own.runtime(capture))
+        runtime.use(_own.runtime(capture, CONVENTIONS.get(config.conventions, COMPACT)))
     else:
-        limit = _attribute_limit(provider)
-        runtime.use(runtime.Runtime(provider.get_tracer(semconv.SCOPE, _version()), capture, limit))
+        limit, conventions = _attribute_limit(provider), CONVENTIONS.get(config.conventions, ALL)
+        runtime.use(runtime.Runtime(provider.get_tracer(semconv.SCOPE, _version()), capture, limit, conventions))
+    _carry(config.propagate_threads, config.baggage)
+    _in_use = provider
     return provider
+
+
+def _carry(into_threads: bool, in_baggage: bool) -> None:
+    """Where the context goes beside asyncio's tasks."""
+    from tracekit import threads
+    from tracekit.context import share_ids
+
+    threads.install() if into_threads else threads.remove()
+    share_ids(in_baggage)
 
 
 def _export_from(provider: Any, config: Config) -> None:
@@ -190,7 +200,7 @@ def _export_from(provider: Any, config: Config) -> None:
         _exporter.reconfigure(config)
     if not any(known is provider for known in _providers):
         _providers.append(provider)
-        provider.add_span_processor(ExportProcessor(_exporter))
+        provider.add_span_processor(ExportProcessor(_exporter, _own is not None and provider is _own.provider))
 
 
 def _global_provider() -> Any:
@@ -233,7 +243,8 @@ def _version() -> str:
 
 
 def _at_exit() -> None:
-    from tracekit.export import EXIT_TIMEOUT
+    from tracekit.streams import end_open
 
+    end_open()
     if _exporter is not None:
-        _exporter.close(EXIT_TIMEOUT)
+        _exporter.close()

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
+from tracekit import semconv
+from tracekit.compression import Compression
+from tracekit.importing import imports
+
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
+    from tracekit.config import Config
+
 _RETRYABLE: Final = frozenset((429, 502, 503, 504))
+_FORBIDDEN: Final = frozenset((401, 403))
 _TOO_LARGE: Final = 413
+_UNSUPPORTED: Final = "HTTP 415"
 _MAX_ANSWER: Final = 65_536
 _MAX_RETRY_AFTER: Final = 300.0
 
@@ -26,6 +33,7 @@ _MAX_RETRY_AFTER: Final = 300.0
 class Outcome(Enum):
     ACCEPTED = "accepted"
     RETRY = "retry"
+    FORBIDDEN = "forbidden"
     TOO_LARGE = "too large"
     REFUSED = "refused"
 
@@ -41,11 +49,14 @@ class Answer:
 
 
 def outcome_of(status: int) -> Outcome:
-    """OTLP/HTTP: 2xx accepted; 429, 502, 503 and 504 later; 413 in smaller pieces; anything else never."""
+    """OTLP/HTTP: 2xx accepted; 429, 502, 503 and 504 later; 413 in smaller pieces; anything else never. A wrong key
+    (401, 403) is kept apart: somebody will mend it."""
     if 200 <= status < 300:
         return Outcome.ACCEPTED
     if status in _RETRYABLE:
         return Outcome.RETRY
+    if status in _FORBIDDEN:
+        return Outcome.FORBIDDEN
     return Outcome.TOO_LARGE if status == _TOO_LARGE else Outcome.REFUSED
 
 
@@ -57,7 +68,8 @@ def retry_after(value: str | None, now: float) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            from email.utils import parsedate_to_datetime
+            with imports():
+                from email.utils import parsedate_to_datetime
 
             seconds = parsedate_to_datetime(value).timestamp() - now
         except (TypeError, ValueError, OverflowError):
@@ -66,56 +78,55 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 class Transport:
-    """Posts bodies to one address. Not thread-safe: the export thread owns it."""
+    """Posts bodies to one address. Not thread-safe: the sending thread owns it."""
 
-    def __init__(
-        self, url: str, headers: Mapping[str, str], timeout: float, gzip: bool, certificate_file: str | None = None
-    ) -> None:
-        self._url = urlsplit(url)
-        self._timeout = timeout
-        self._gzip = gzip
-        self._certificate_file = certificate_file
-        self._headers = {"content-type": "application/x-protobuf", "user-agent": "tracekit", **headers}
-        if gzip:
-            self._headers["content-encoding"] = "gzip"
+    def __init__(self, config: Config) -> None:
+        self._url = urlsplit(config.traces_url)
+        self._timeout = config.timeout
+        self._compression = Compression(config.compression, config.traces_url)
+        self._certificate_file = config.certificate_file
+        self._headers = {"content-type": "application/x-protobuf", "user-agent": "tracekit", **config.headers}
         self._connection: HTTPConnection | None = None
 
     def post(self, body: bytes) -> Answer:
         """Send one request body. Never raises: what goes wrong on the way is an answer to retry."""
-        from http.client import HTTPException
+        answer = self._post_once_more(body)
+        if answer.reason == _UNSUPPORTED and self._compression.refused():
+            answer = self._post_once_more(body)
+        return answer
 
-        if self._gzip:
-            compress = zlib.compressobj(1, wbits=31)
-            body = compress.compress(body) + compress.flush()
-        reused = self._connection is not None
-        try:
-            return self._post(body)
-        except (OSError, HTTPException) as error:
-            self.close()
-            # A kept connection may have been closed by the server meanwhile: that says nothing about now.
-            if not reused or isinstance(error, TimeoutError):
-                return Answer(Outcome.RETRY, reason=_said(error))
-        try:
-            return self._post(body)
-        except (OSError, HTTPException) as error:
-            self.close()
-            return Answer(Outcome.RETRY, reason=_said(error))
+    def _post_once_more(self, body: bytes) -> Answer:
+        """A kept connection may have been closed by the server meanwhile: that says nothing about now."""
+        with imports():
+            from http.client import HTTPException
+
+        encoding, packed = self._compression.pack(body)
+        headers = {**self._headers, "content-encoding": encoding} if encoding else self._headers
+        while True:
+            reused = self._connection is not None
+            try:
+                return self._post(packed, headers)
+            except (OSError, HTTPException) as error:
+                self.close()
+                if not reused or isinstance(error, TimeoutError):
+                    return Answer(Outcome.RETRY, reason=_said(error))
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _post(self, body: bytes) -> Answer:
+    def _post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         if self._connection is None:
             self._connection = self._connect()
         path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        self._connection.request("POST", self._target(path), body, self._headers)
+        self._connection.request("POST", self._target(path), body, headers)
         response = self._connection.getresponse()
         answer = response.read(_MAX_ANSWER)
         if response.will_close or response.read(1):
             self.close()
         outcome = outcome_of(response.status)
+        self._compression.answered_by(ours=response.headers.get(semconv.COLLECTOR_HEADER) is not None)
         wait = retry_after(response.headers.get("retry-after"), time.time())
         return Answer(outcome, answer, wait, f"HTTP {response.status}")
 
@@ -123,7 +134,8 @@ class Transport:
         """The proxy that the environment names for this address."""
         if not any(name.lower().endswith("_proxy") for name in os.environ):
             return None
-        import urllib.request
+        with imports():
+            import urllib.request
 
         host = self._url.hostname or ""
         proxy = urllib.request.getproxies().get(self._url.scheme)
@@ -136,8 +148,10 @@ class Transport:
         return f"http://{self._url.netloc}{path}" if plain else path
 
     def _connect(self) -> HTTPConnection:
-        import http.client
-        import ssl
+        with imports():
+            import encodings.idna  # noqa: F401 - by socket.create_connection, for any name
+            import http.client
+            import ssl
 
         proxy = self._proxy()
         host, port = self._url.hostname or "", self._url.port

@@ -20,7 +20,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults() -> None:
     config = resolve()
     assert (config.project, config.traces_url) == ("default", "http://127.0.0.1:4318/v1/traces")
-    assert (config.capture, config.mask, config.enabled, config.gzip) == ("full", None, True, False)
+    assert (config.capture, config.mask, config.enabled, config.compression) == ("full", None, True, "auto")
     assert (config.max_queue_spans, config.max_queue_bytes) == (65_536, 64 * 1024 * 1024)
     assert config.headers == {}
 
@@ -81,20 +81,6 @@ def test_headers(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtu
     assert "left out" in caplog.text and "line" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "compression", "gzip"),
-    [
-        ("http://127.0.0.1:1", None, False),
-        ("http://localhost:1", None, False),
-        ("https://example.org", None, True),
-        ("https://example.org", "none", False),
-        ("http://127.0.0.1:1", "gzip", True),
-    ],
-)
-def test_compression(endpoint: str, compression: Any, gzip: bool) -> None:
-    assert resolve(endpoint=endpoint, compression=compression).gzip is gzip
-
-
 def test_switches(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("TRACEKIT_ENABLED", "false")
     assert not resolve().enabled and resolve(enabled=True).enabled
@@ -110,3 +96,27 @@ def test_switches(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixt
     config = resolve()
     assert (config.interval, config.limits.max_chars) == (1.0, 1000)
     assert "TRACEKIT_INTERVAL" in caplog.text
+
+
+def test_settings_of_the_spool_and_of_ends(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    config = resolve()
+    assert (config.spool_bytes, config.spool_dir, config.exit_timeout) == (256 * 1024 * 1024, None, 3.0)
+    assert not config.flush_at_root
+    for name in ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTION_TARGET", "FUNCTIONS_WORKER_RUNTIME", "VERCEL"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "f")
+            assert resolve().flush_at_root and not resolve(flush_at_root=False).flush_at_root
+    monkeypatch.setenv("K_SERVICE", "f")
+    monkeypatch.setenv("TRACEKIT_FLUSH_AT_ROOT", "off")
+    assert not resolve().flush_at_root and resolve(flush_at_root=True).flush_at_root
+    monkeypatch.setenv("TRACEKIT_SPOOL_BYTES", "0")
+    monkeypatch.setenv("TRACEKIT_SPOOL_DIR", "/somewhere")
+    monkeypatch.setenv("TRACEKIT_EXIT_TIMEOUT", "-1")
+    config = resolve()
+    assert (config.spool_bytes, config.spool_dir, config.exit_timeout) == (0, "/somewhere", 0.0)
+    assert caplog.text == ""
+
+
+def test_an_argument_that_does_not_exist_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert resolve(endpiont="x") == resolve()
+    assert "endpiont" in caplog.text

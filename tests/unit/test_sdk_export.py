@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 from sdk_support import Collector, collector, wait_for
 
+from tracekit import semconv
+from tracekit.compression import Compression
 from tracekit.config import Config, resolve
-from tracekit.export import Exporter, FlushResult
+from tracekit.counts import FlushResult
+from tracekit.export import Exporter
 from tracekit.transport import Answer, Outcome, retry_after
 
 __all__ = ["collector"]
@@ -29,11 +33,16 @@ Make = Callable[..., Exporter]
 
 
 @pytest.fixture
-def make(collector: Collector) -> Iterator[Make]:
+def spool_dir(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def make(collector: Collector, spool_dir: Path) -> Iterator[Make]:
     made: list[Exporter] = []
 
     def create(post: Any = None, **settings: Any) -> Exporter:
-        config = resolve(endpoint=collector.url, project="p", interval=0.01)
+        config = resolve(endpoint=collector.url, project="p", interval=0.01, spool_dir=spool_dir)
         made.append(Exporter(dataclasses.replace(config, **settings), post))
         return made[-1]
 
@@ -68,29 +77,67 @@ def test_they_arrive_without_a_flush(make: Make, collector: Collector) -> None:
     wait_for(lambda: collector.names() == ["early", "late"])
 
 
-def test_the_key_is_sent_and_kept_out_of_sight(
-    make: Make, collector: Collector, caplog: pytest.LogCaptureFixture
+def test_a_wrong_key_keeps_the_spans_and_no_key_is_seen(
+    make: Make, collector: Collector, caplog: pytest.LogCaptureFixture, spool_dir: Path
 ) -> None:
     config = resolve(endpoint=collector.url, api_key="sk-very-secret", headers={"X-Team": "a"})
     exporter = make(headers=config.headers)
-    collector.answers = [(401, {}, b"")]
+    collector.answers = [(401, {}, b"")] * 2
     with caplog.at_level(logging.DEBUG):
         exporter.put(span())
-        assert exporter.flush(10) == FlushResult(0, 0, 1)
+        wait_for(lambda: len(collector.headers) == 1)
+        wait_for(lambda: exporter.stats(0).spooled == 1)
     assert collector.headers[0]["authorization"] == "Bearer sk-very-secret"
     assert collector.headers[0]["x-team"] == "a"
     assert "very-secret" not in caplog.text + repr(config) + str(exporter.stats(0))
     assert exporter.stats(0).last_error == "HTTP 401"
-    assert "API key" in caplog.text
+    assert caplog.text.count("API key") == 1
+    assert b"very-secret" not in b"".join(path.read_bytes() for path in spool_dir.rglob("*") if path.is_file())
+    collector.answers = []
+    assert exporter.flush(10) == FlushResult(1, 0, 0)
 
 
 def test_gzip(make: Make, collector: Collector) -> None:
-    exporter = make(gzip=True)
+    exporter = make(compression="gzip")
     exporter.put(span("zipped", text="x" * 10_000))
     assert exporter.flush(10).acknowledged == 1
     assert collector.headers[0]["content-encoding"] == "gzip"
     assert int(collector.headers[0]["content-length"]) < 1_000
     assert collector.names() == ["zipped"]
+
+
+def test_zstd_once_a_collector_of_ours_has_answered(make: Make, collector: Collector) -> None:
+    collector.answers = [(200, {semconv.COLLECTOR_HEADER: "1"}, b"")]
+    exporter = make()
+    for name in ("first", "second"):
+        exporter.put(span(name, text="x" * 1_000))
+        assert exporter.flush(10).pending == 0
+    exporter = make()
+    exporter.put(span("next exporter", text="x" * 1_000))
+    exporter.put(span("tiny"))
+    assert exporter.flush(10).pending == 0
+    assert [headers.get("content-encoding") for headers in collector.headers] == [None, "zstd", "zstd"]
+    assert collector.names() == ["first", "second", "next exporter", "tiny"]
+
+
+def test_what_compresses_by_itself_is_gzip_elsewhere_and_given_up_where_refused() -> None:
+    body = b"x" * 1_000
+    near, far = Compression("auto", "http://127.0.0.1:1/near"), Compression("auto", "https://example.org/far")
+    assert near.pack(body)[0] is None and far.pack(body)[0] == "gzip"
+    assert Compression("zstd", "http://127.0.0.1:1/near").pack(body)[0] == "zstd"
+    assert Compression("none", "https://example.org/far").pack(body)[0] is None
+    assert not Compression("gzip", "https://example.org/far").refused()
+    assert far.refused() and far.pack(body)[0] is None and not far.refused()
+
+
+def test_an_encoding_that_is_not_understood_is_given_up(make: Make, collector: Collector) -> None:
+    collector.answers = [(200, {semconv.COLLECTOR_HEADER: "1"}, b""), (415, {}, b"")]
+    exporter = make()
+    for name in ("first", "second"):
+        exporter.put(span(name, text="x" * 1_000))
+        assert exporter.flush(10).failed == 0
+    assert [headers.get("content-encoding") for headers in collector.headers] == [None, "zstd", None]
+    assert collector.names() == ["first", "second"]
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -103,7 +150,7 @@ def test_retryable_answers_are_retried(make: Make, collector: Collector, status:
     assert len(collector.headers) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 415, 500, 301])
+@pytest.mark.parametrize("status", [400, 404, 415, 500, 301])
 def test_other_answers_are_final(make: Make, collector: Collector, status: int) -> None:
     collector.answers = [(status, {}, b"")]
     exporter = make()
@@ -162,8 +209,8 @@ def test_a_kept_connection_that_was_closed_is_no_trouble(
     exporter = make()
     exporter.put(span("one"))
     assert exporter.flush(10).acknowledged == 1
-    assert exporter._transport._connection is not None
-    exporter._transport._connection.sock.shutdown(2)
+    assert exporter._sender._transport._connection is not None
+    exporter._sender._transport._connection.sock.shutdown(2)
     exporter.put(span("two"))
     assert exporter.flush(10).acknowledged == 2
     assert caplog.text == ""
@@ -179,7 +226,7 @@ def test_the_queue_is_bounded_and_says_so_once(make: Make, caplog: pytest.LogCap
     from tracekit import guard
 
     guard._said.discard("full")
-    exporter = make(post=post, max_queue_spans=100)
+    exporter = make(post=post, max_queue_spans=100, spool_bytes=0)
     for _ in range(1_000):
         exporter.put(span())
     dropped = exporter.stats(0).dropped
@@ -190,7 +237,7 @@ def test_the_queue_is_bounded_and_says_so_once(make: Make, caplog: pytest.LogCap
 
 
 def test_the_queue_is_bounded_by_bytes_too(make: Make) -> None:
-    exporter = make(post=lambda body: Answer(Outcome.RETRY, retry_after=60), max_queue_bytes=1_000_000)
+    exporter = make(post=lambda body: Answer(Outcome.RETRY, retry_after=60), max_queue_bytes=1_000_000, spool_bytes=0)
     for _ in range(100):
         exporter.put(span(text="x" * 100_000))
     assert exporter.stats(0).dropped >= 80

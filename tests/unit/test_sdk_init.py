@@ -18,7 +18,7 @@ from sdk_support import Collector, collector
 
 import tracekit
 from tracekit import trace
-from tracekit.export import FlushResult
+from tracekit.counts import FlushResult
 
 __all__ = ["collector"]
 
