@@ -1,6 +1,6 @@
 """A nightly job over reviews: a guardrail in a pool of threads, then many model calls at once. One trace for all.
 
-Tasks of asyncio take the current span along by themselves; a thread of a pool takes it along in a copied context.
+Tasks of asyncio take the current span along by themselves, and so do threads of a pool once tracekit is started.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import Any
 
 from openai import AsyncOpenAI
@@ -51,8 +50,7 @@ async def judge(review: str) -> str:
 @trace.chain
 async def digest(reviews: list[str]) -> dict[str, int]:
     with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(copy_context().run, without_addresses, review) for review in reviews]
-        clean = [future.result() for future in futures]
+        clean = list(pool.map(without_addresses, reviews))
     return dict(Counter(await asyncio.gather(*map(judge, clean))))
 
 

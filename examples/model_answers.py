@@ -179,7 +179,7 @@ def attempts(messages: list[Message]) -> dict[tuple[str, str], list[str]]:
     results = {m.get("tool_call_id"): text_of(m) for m in messages if m.get("role") == "tool"}
     found: dict[tuple[str, str], list[str]] = {}
     for call in (c for m in messages for c in m.get("tool_calls") or []):
-        key = (call["function"]["name"], call["function"]["arguments"])
+        key = (call["function"]["name"], canonical(call["function"]["arguments"]))
         found.setdefault(key, []).append(results.get(call["id"], ""))
     return found
 
@@ -223,6 +223,14 @@ def find(rule: dict[str, Any], asked: str, known: str) -> Any:
 
 def encode(arguments: dict[str, Any]) -> str:
     return json.dumps(arguments, separators=(",", ":"), ensure_ascii=False)
+
+
+def canonical(arguments: str) -> str:
+    """As ``encode`` writes them: frameworks send arguments back in JSON of their own."""
+    try:
+        return encode(json.loads(arguments))
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def report(question: str, messages: list[Message]) -> str:
