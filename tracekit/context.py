@@ -1,7 +1,7 @@
 """``tracekit.context``: user, session, tags, metadata and project for every span beneath.
 
-It lives in OpenTelemetry's context, so it goes where that goes: into asyncio tasks, generators and copied contexts.
-Nested contexts merge: later ids win, tags add up, metadata merges key by key.
+It lives in OpenTelemetry's context, so it goes where that goes: into asyncio tasks, generators, copied contexts and,
+with ``tracekit.threads``, threads. Nested contexts merge: later ids win, tags add up, metadata merges key by key.
 """
 
 from __future__ import annotations
@@ -19,12 +19,28 @@ from tracekit import semconv
 from tracekit.capture import Capture
 from tracekit.guard import swallow
 from tracekit.runtime import active
+from tracekit.shared import Shared
 from tracekit.stepping import Opened, leave, stepped, stepped_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _KEY: Final = create_key("tracekit-context")
 _NOTHING: Final[dict[str, Any]] = {}
+#: baggage entry -> the attributes that it becomes
+_SHARED: Final = {
+    semconv.USER_ID: (semconv.USER_ID,),
+    semconv.SESSION_ID: (semconv.SESSION_ID, semconv.GEN_AI_CONVERSATION_ID),
+}
+_MAX_ID: Final = 1_000
+
+_shares_ids = False
+
+
+def share_ids(on: bool) -> None:
+    """Whether user and session ids go into W3C baggage, which instrumented clients send with every request, and are
+    taken from what others send."""
+    global _shares_ids
+    _shares_ids = on
 
 
 class Inherited:
@@ -33,7 +49,7 @@ class Inherited:
     __slots__ = ("attributes", "metadata", "tags")
 
     def __init__(self, attributes: dict[str, Any], tags: tuple[str, ...], metadata: dict[str, Any]) -> None:
-        self.attributes = attributes
+        self.attributes: dict[str, Any] = Shared(attributes)
         self.tags = tags
         self.metadata = metadata
 
@@ -41,7 +57,8 @@ class Inherited:
 def inherited_attributes(context: Context | None = None) -> dict[str, Any]:
     """The attributes that spans started in ``context`` (default: the current one) inherit. Do not change them."""
     found = get_value(_KEY, context)
-    return found.attributes if isinstance(found, Inherited) else _NOTHING
+    own = found.attributes if isinstance(found, Inherited) else _NOTHING
+    return {**_from_baggage(context), **own} if _shares_ids else own
 
 
 class context:
@@ -51,7 +68,7 @@ class context:
     ``project`` is set on each span as ``tracekit.project`` and wins over the service's.
     """
 
-    __slots__ = ("_given", "_tokens")
+    __slots__ = ("_entered", "_given")
 
     def __init__(
         self,
@@ -63,17 +80,18 @@ class context:
         project: object = None,
     ) -> None:
         self._given = (user_id, session_id, tags, metadata, project)
-        self._tokens: list[Token[Context]] = []
+        self._entered: list[tuple[Token[Context], Context]] = []
 
     def __enter__(self) -> context:
-        self._tokens.append(attach(self._extended()))
+        extended = self._extended()
+        self._entered.append((attach(extended), extended))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._tokens:
-            leave(self._tokens.pop())
+        if self._entered:
+            leave(*self._entered.pop())
 
     async def __aenter__(self) -> context:
         return self.__enter__()
@@ -90,7 +108,9 @@ class context:
     def _extended(self) -> Context:
         current = get_current()
         try:
-            return set_value(_KEY, _merged(get_value(_KEY, current), *self._given), current)
+            merged = _merged(get_value(_KEY, current), *self._given)
+            extended = set_value(_KEY, merged, current)
+            return _into_baggage(merged, extended) if _shares_ids else extended
         except Exception as error:  # noqa: BLE001 - whatever the given objects raise
             swallow("context", error)
             return current
@@ -129,23 +149,44 @@ def _merged(
     attributes: dict[str, Any] = {}
     merged_tags: tuple[str, ...] = ()
     merged_metadata: dict[str, Any] = {}
+    capture = _capture()
     if isinstance(outer, Inherited):
         attributes, merged_tags, merged_metadata = dict(outer.attributes), outer.tags, outer.metadata
-    for name, value in (
-        ((semconv.USER_ID,), user_id),
-        ((semconv.SESSION_ID, semconv.GEN_AI_CONVERSATION_ID), session_id),
+    for names, value in (
+        (_SHARED[semconv.USER_ID], user_id),
+        (_SHARED[semconv.SESSION_ID], session_id),
         ((semconv.TRACEKIT_PROJECT,), project),
     ):
         if value is not None:
-            attributes.update(dict.fromkeys(name, str(value)[:1000]))
-    if tags:
-        merged_tags = tuple(dict.fromkeys((*merged_tags, *_tags(tags))))
+            attributes.update(dict.fromkeys(names, capture.text(str(value))[:_MAX_ID]))
+    if tags and capture.values:
+        merged_tags = tuple(dict.fromkeys((*merged_tags, *(capture.text(tag) for tag in _tags(tags)))))
         attributes[semconv.TAGS] = merged_tags
-    if isinstance(metadata, Mapping) and metadata:
-        capture = _capture()
+    if isinstance(metadata, Mapping) and metadata and capture.values:
         merged_metadata = {**merged_metadata, **capture.plain(dict(metadata))}
-        attributes[semconv.METADATA] = Capture(limits=capture.limits).json(merged_metadata)
+        attributes[semconv.METADATA] = capture.json_of_small(merged_metadata)
     return Inherited(attributes, merged_tags, merged_metadata)
+
+
+def _into_baggage(inherited: Inherited, context: Context) -> Context:
+    from opentelemetry.baggage import set_baggage
+
+    for name in _SHARED:
+        if name in inherited.attributes:
+            context = set_baggage(name, inherited.attributes[name], context)
+    return context
+
+
+def _from_baggage(context: Context | None) -> dict[str, Any]:
+    from opentelemetry.baggage import get_all
+
+    entries = get_all(context)
+    return {
+        attribute: str(entries[name])[:_MAX_ID]
+        for name, attributes in _SHARED.items()
+        if name in entries
+        for attribute in attributes
+    }
 
 
 def _tags(tags: str | Iterable[Any]) -> list[str]:
