@@ -16,12 +16,19 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
-_MAX_REPR: Final = 2_000
+#: a repr is masked before it is cut to what is shown
+_MAX_REPR: Final = 8_000
 #: arrays with at most so many elements are shown, others described
 _SMALL_ARRAY: Final = 16
 #: modules of the standard library whose values are their ``str``
 _STR_MODULES: Final = frozenset(("datetime", "decimal", "fractions", "ipaddress", "pathlib", "uuid", "zoneinfo"))
 _MISSING: Final = object()
+
+
+class Description(str):
+    """A text about an object, not one of the application's own."""
+
+    __slots__ = ()
 
 
 def expand(value: Any, most: int) -> Any:
@@ -35,8 +42,12 @@ def expand(value: Any, most: int) -> Any:
         return describe(value)
 
 
-def describe(value: Any) -> str:
+def describe(value: Any) -> Description:
     """A short text about any object. Never raises, except KeyboardInterrupt."""
+    return Description(_described(value))
+
+
+def _described(value: Any) -> str:
     kind = type(value)
     try:
         if kind is int:
@@ -112,7 +123,7 @@ def _bytes(value: Any, most: int) -> str:
 
 
 def _exception(value: BaseException, most: int) -> str:
-    return f"{type(value).__qualname__}: {value}"[:_MAX_REPR]
+    return Description(f"{type(value).__qualname__}: {value}"[:_MAX_REPR])
 
 
 def _function(value: Any, most: int) -> str:

@@ -27,8 +27,9 @@ from sdk_support import Recorded, parsed, spans
 
 import tracekit
 from tracekit import trace
-from tracekit.capture import MASKED, Capture, Limits, Mask
+from tracekit.capture import Capture, Limits
 from tracekit.guard import faults
+from tracekit.redaction import MASKED, Redactor
 
 __all__ = ["spans"]
 
@@ -252,7 +253,7 @@ anything = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(value=anything, chars=st.integers(20, 2000), depth=st.integers(1, 6), items=st.integers(1, 5))
 def test_capture_is_total_and_bounded(value: Any, chars: int, depth: int, items: int) -> None:
-    for mask in (None, Mask(lambda text: text.upper()), Mask(lambda text: 1 / 0)):
+    for mask in (None, Redactor(function=lambda text: text.upper()), Redactor(function=lambda text: 1 / 0)):
         text = Capture("full", Limits(chars, depth, items), mask).json(value)
         text.encode()
         json.loads(text)
