@@ -60,5 +60,14 @@ def postgres_url(postgres_server: str, new_postgres: Callable[[], str]) -> Itera
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def spools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the SDK could not deliver in one run of the tests is not found by another."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="how often the acceptance tests kill -9 a collector [5]")

@@ -16,9 +16,28 @@
 Nothing in here raises into the application, blocks it, or keeps it from ending.
 """
 
+from tracekit import autostart
 from tracekit.context import context
 from tracekit.decorator import trace
+from tracekit.instrument import instrument, uninstrument
+from tracekit.propagation import continue_trace, inject
 from tracekit.provider import flush, init, shutdown, stats
 from tracekit.span import Span, current_span
 
-__all__ = ["Span", "context", "current_span", "flush", "init", "shutdown", "stats", "trace"]
+__all__ = [
+    "Span",
+    "context",
+    "continue_trace",
+    "current_span",
+    "flush",
+    "init",
+    "inject",
+    "instrument",
+    "shutdown",
+    "stats",
+    "trace",
+    "uninstrument",
+]
+
+if autostart.wanted():
+    autostart.begin()

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from tracekit import semconv
 from tracekit.guard import swallow
+from tracekit.importing import imports
 
 _HOUR: Final = 3_600 * 10**9
 _SOURCE: Final = "genai-prices"
-_PRICED: Final = frozenset(("LLM", "EMBEDDING", "RERANKER"))
+PRICED: Final = frozenset(("LLM", "EMBEDDING", "RERANKER"))
 #: OpenTelemetry's provider names -> genai-prices'
 _PROVIDERS: Final = {
     "gcp.gemini": "google",
@@ -27,13 +28,23 @@ _PROVIDERS: Final = {
     "mistral_ai": "mistral",
     "x_ai": "x-ai",
 }
-_USAGE: Final = (
-    ("input_tokens", semconv.GEN_AI_INPUT_TOKENS),
-    ("output_tokens", semconv.GEN_AI_OUTPUT_TOKENS),
-    ("cache_read_tokens", semconv.GEN_AI_CACHE_READ_TOKENS),
-    ("cache_write_tokens", semconv.GEN_AI_CACHE_WRITE_TOKENS),
-    ("input_audio_tokens", semconv.GEN_AI_AUDIO_INPUT_TOKENS),
-    ("output_audio_tokens", semconv.GEN_AI_AUDIO_OUTPUT_TOKENS),
+#: genai-prices' name, OpenInference's and GenAI's
+_COUNTS: Final = (
+    ("input_tokens", semconv.LLM_TOKENS_PROMPT, semconv.GEN_AI_INPUT_TOKENS),
+    ("output_tokens", semconv.LLM_TOKENS_COMPLETION, semconv.GEN_AI_OUTPUT_TOKENS),
+    ("cache_read_tokens", semconv.LLM_TOKENS_CACHE_READ, semconv.GEN_AI_CACHE_READ_TOKENS),
+    ("cache_write_tokens", semconv.LLM_TOKENS_CACHE_WRITE, semconv.GEN_AI_CACHE_WRITE_TOKENS),
+    ("input_audio_tokens", semconv.LLM_TOKENS_AUDIO_INPUT, semconv.GEN_AI_AUDIO_INPUT_TOKENS),
+    ("output_audio_tokens", semconv.LLM_TOKENS_AUDIO_OUTPUT, semconv.GEN_AI_AUDIO_OUTPUT_TOKENS),
+)
+#: what is counted under which attribute; a later one wins
+_USAGE: Final = tuple((name, key) for at in (1, 2) for name, key in ((row[0], row[at]) for row in _COUNTS))
+_MODELS: Final = (
+    semconv.GEN_AI_RESPONSE_MODEL,
+    semconv.GEN_AI_REQUEST_MODEL,
+    semconv.LLM_MODEL_NAME,
+    semconv.EMBEDDING_MODEL_NAME,
+    semconv.RERANKER_MODEL_NAME,
 )
 
 Counts = tuple[tuple[str, int], ...]
@@ -49,13 +60,14 @@ def installed() -> bool:
 def cost_attributes(attributes: Mapping[str, Any], start_ns: int) -> dict[str, Any]:
     """``llm.cost.*`` in US dollars for a model call's attributes; empty where the application gave a cost, where the
     usage is unknown, or where there is no price: unknown is not free."""
-    if attributes.get(semconv.SPAN_KIND) not in _PRICED or semconv.LLM_COST_TOTAL in attributes:
+    get = attributes.get
+    if get(semconv.SPAN_KIND) not in PRICED or semconv.LLM_COST_TOTAL in attributes:
         return {}
-    model = attributes.get(semconv.GEN_AI_RESPONSE_MODEL) or attributes.get(semconv.GEN_AI_REQUEST_MODEL)
-    counts = tuple((name, attributes[key]) for name, key in _USAGE if attributes.get(key) is not None)
+    counts = tuple({name: attributes[key] for name, key in _USAGE if key in attributes}.items())
+    model = next((model for name in _MODELS if (model := get(name))), None)
     if not isinstance(model, str) or not counts:
         return {}
-    provider = attributes.get(semconv.GEN_AI_PROVIDER_NAME)
+    provider = get(semconv.GEN_AI_PROVIDER_NAME, get(semconv.LLM_PROVIDER))
     price = _price(
         model, _PROVIDERS.get(provider, provider) if isinstance(provider, str) else None, counts, start_ns // _HOUR
     )
@@ -74,8 +86,8 @@ def cost_attributes(attributes: Mapping[str, Any], start_ns: int) -> dict[str, A
 def _price(model: str, provider: str | None, counts: Counts, hour: int) -> tuple[float, float, float] | None:
     """(input, output, total) in US dollars in an hour since the epoch; None where there is no price."""
     try:
-        calculate = _calculator()
-        found = calculate(model, provider, dict(counts), datetime.fromtimestamp(hour * 3600, UTC))
+        with imports():  # the first calculation imports the prices, too
+            found = _calculator()(model, provider, dict(counts), datetime.fromtimestamp(hour * 3600, UTC))
     except LookupError:
         return None
     except Exception as error:  # noqa: BLE001 - a foreign library, on counts that a foreign server gave

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
@@ -16,29 +15,30 @@ from opentelemetry.context import attach
 
 from tracekit import record, semconv
 from tracekit.capture import MODES, Capture
+from tracekit.conventions import Conventions
 from tracekit.guard import logger, swallow
+from tracekit.proxies import streamed
+from tracekit.redaction import MASKED
+from tracekit.redaction_keys import is_harmless
 from tracekit.runtime import Runtime, active
+from tracekit.shared import Shared
 from tracekit.span import Span, SpanScope, kind_attributes, start
 from tracekit.stepping import Opened, leave, stepped, stepped_async
-from tracekit.streams import StreamObserver, streamed
+from tracekit.streams import StreamObserver
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Stands for the value of a parameter whose name says that it is a secret.
-REDACTED: Final = "[redacted]"
-_SECRET: Final = re.compile(
-    r"(^|_)(api_?keys?|secrets?|passwords?|passwd|(access|auth|bearer|refresh|id)_?tokens?|credentials?|authorization)($|_)",
-    re.IGNORECASE,
-)
+#: types whose values are no streams
+_PLAIN: Final = frozenset((str, dict, list, tuple, int, float, bool, type(None)))
 
 
 class Parameters:
     """A function's parameter names, so that a call's arguments are named without ``inspect`` on every call.
 
-    ``self`` and ``cls`` of methods are left out, defaults filled in (except None), secrets redacted by name.
+    ``self`` and ``cls`` of methods are left out, defaults filled in (except None), secrets masked by name.
     """
 
-    __slots__ = ("_defaults", "_names", "_rest", "_secrets", "_skip")
+    __slots__ = ("_defaults", "_hides", "_known", "_names", "_rest", "_secrets", "_skip")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         try:
@@ -52,9 +52,12 @@ class Parameters:
         self._defaults = {
             one.name: one.default for one in kept if one.default is not one.empty and one.default is not None
         }
-        self._secrets = frozenset(one.name for one in kept if _SECRET.search(one.name))
+        self._known = frozenset(one.name for one in kept)
+        self._hides: Mapping[str, bool] | None = None
+        self._secrets: frozenset[str] = frozenset()
 
-    def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def named(self, args: tuple[Any, ...], kwargs: dict[str, Any], hides: Mapping[str, bool]) -> dict[str, Any]:
+        """A call's arguments; ``hides`` says of each name whether its value is masked."""
         if self._skip:
             args = args[1:]
         names = self._names
@@ -66,16 +69,32 @@ class Parameters:
         for name, value in self._defaults.items():
             if name not in given:
                 given[name] = value
-        for name in given:
-            if name in self._secrets or (name not in names and _SECRET.search(name)):
-                given[name] = REDACTED
+        if self._hides is not hides:
+            self._secrets = frozenset(name for name in self._known if hides[name])
+            self._hides = hides
+        if self._secrets or (kwargs and not kwargs.keys() <= self._known):
+            for name, value in given.items():
+                if hides[name] and not is_harmless(name, value):
+                    given[name] = MASKED
         return given
 
 
 class Traced:
     """How one decorated function is traced: everything that does not change from call to call."""
 
-    __slots__ = ("capture", "input", "kind", "model", "name", "output", "parameters", "provider", "settled", "static")
+    __slots__ = (
+        "_about",
+        "_static",
+        "capture",
+        "input",
+        "kind",
+        "model",
+        "name",
+        "output",
+        "parameters",
+        "provider",
+        "settled",
+    )
 
     def __init__(self, function: Callable[..., Any], kind: str | None, options: Mapping[str, Any]) -> None:
         self.name: str = options["name"] or _qualname(function)
@@ -87,26 +106,38 @@ class Traced:
         self.output: bool = options["capture_output"]
         self.model: str | None = options["model"]
         self.provider: str | None = options["provider"]
-        self.static = {
-            **kind_attributes(self.kind),
-            **_named(self.kind, options["name"] or self.name.rpartition(".")[2], function),
-            **{str(key): Capture().attribute(value) for key, value in (options["attributes"] or {}).items()},
-        }
+        named = options["name"] or self.name.rpartition(".")[2]
+        about = _summary(function) if self.kind == "tool" else None
+        given = {str(key): Capture().attribute(value) for key, value in (options["attributes"] or {}).items()}
+        self._about = (named, about, given)
+        self._static: tuple[Conventions | None, Capture | None, Shared] = (None, None, Shared())
+
+    def static(self, conventions: Conventions, capture: Capture) -> Shared:
+        """The attributes that are known before any call. Remembered for the next."""
+        named, about, given = self._about
+        given = {key: capture.attribute(value, key) for key, value in given.items()}
+        about = about if capture.content else None
+        found = Shared({**kind_attributes(self.kind), **_named(self.kind, named, about, conventions), **given})
+        self._static = (conventions, capture, found)
+        return found
 
     def begin(self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
         """A started span with its input on it; None where that failed."""
         try:
             capture = runtime.capture if self.capture is None else runtime.capture.narrowed(self.capture)
-            span = start(runtime, self.name, self.kind, self.static, capture, self.settled)
+            conventions, captured, static = self._static
+            if conventions is not runtime.conventions or captured is not capture:
+                static = self.static(runtime.conventions, capture)
+            span = start(runtime, self.name, self.kind, static, capture, self.settled)
         except Exception as error:  # noqa: BLE001
             swallow("start", error)
             return None
-        if span.is_recording():
+        if span.recording:
             try:
-                given = self.parameters.named(args, kwargs) if self.input else {}
+                given = self.parameters.named(args, kwargs, capture.redactor.hides) if self.input else {}
                 if self.provider is not None or (self.model is not None and not isinstance(given.get("model"), str)):
                     record.set_model(span, self.model, self.provider)
-                if self.input:
+                if given:
                     record.arguments(span, given)
             except Exception as error:  # noqa: BLE001
                 swallow("input", error)
@@ -115,9 +146,10 @@ class Traced:
     def conclude(self, span: Span, result: Any) -> Any:
         """End the span with its result; a stream is handed back in a wrapper that ends it later."""
         try:
-            stream = streamed(span, result, self.output)
-            if stream is not None:
-                return stream
+            if type(result) not in _PLAIN:
+                stream = streamed(span, result, self.output)
+                if stream is not None:
+                    return stream
             if self.output:
                 span.returned(result)
         except Exception as error:  # noqa: BLE001
@@ -222,7 +254,7 @@ class Kind:
         ``name``: the span's (default: the function's). ``kind``: see ``tracekit.semconv.OPENINFERENCE_KINDS``.
         ``capture``: "none", "metadata" or "full"; the stricter of this and ``init``'s holds. ``capture_input`` and
         ``capture_output`` switch one side off. ``model`` and ``provider``: where the call does not name them itself.
-        Arguments whose names say that they are secrets (``api_key``, ``password``, ...) are redacted.
+        Arguments whose names say that they are secrets (``api_key``, ``password``, ...) are masked.
         """
         if isinstance(function, str):
             function, name = None, function
@@ -298,17 +330,25 @@ def _qualname(function: Any) -> str:
     return str(name).rpartition("<locals>.")[2]
 
 
-def _named(kind: str, name: str, function: Any) -> dict[str, Any]:
-    """What a tool or an agent is called, in both conventions."""
-    if kind == "agent":
-        return {semconv.AGENT_NAME: name, semconv.GEN_AI_AGENT_NAME: name}
-    if kind != "tool":
-        return {}
-    found = {semconv.TOOL_NAME: name, semconv.GEN_AI_TOOL_NAME: name, semconv.GEN_AI_TOOL_TYPE: "function"}
+def _summary(function: Any) -> str | None:
+    """The first paragraph of a function's docstring."""
     about = inspect.getdoc(function) if inspect.isroutine(function) else None
-    if about:
-        summary = about.partition("\n\n")[0][:1000]
-        found[semconv.TOOL_DESCRIPTION] = found[semconv.GEN_AI_TOOL_DESCRIPTION] = summary
+    return about.partition("\n\n")[0][:1000] if about else None
+
+
+def _named(kind: str, name: str, about: str | None, conventions: Conventions) -> dict[str, Any]:
+    """What a tool or an agent is called."""
+    found: dict[str, Any] = {}
+    if kind == "agent":
+        found = {semconv.GEN_AI_AGENT_NAME: name} if conventions.genai else {}
+        return found | ({semconv.AGENT_NAME: name} if conventions.openinference else {})
+    if kind != "tool":
+        return found
+    if conventions.genai:
+        found = {semconv.GEN_AI_TOOL_NAME: name, semconv.GEN_AI_TOOL_TYPE: "function"}
+        found |= {semconv.GEN_AI_TOOL_DESCRIPTION: about} if about else {}
+    if conventions.openinference:
+        found |= {semconv.TOOL_NAME: name} | ({semconv.TOOL_DESCRIPTION: about} if about else {})
     return found
 
 

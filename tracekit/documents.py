@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tracekit import semconv
 from tracekit.capture import Capture
+from tracekit.conventions import Conventions
 from tracekit.reading import as_number, get, getter, list_of
 
 #: characters of an id
@@ -74,8 +75,12 @@ def _of_known_keys(value: dict[str, Any]) -> Document | None:
     return Document(identity, text, score, metadata) if metadata is None or type(metadata) is dict else None
 
 
+#: the keys of a document's text, id, score and metadata
+_Names = tuple[str | None, str | None, str | None, str | None]
+
+
 @lru_cache(maxsize=1024)
-def _names(keys: tuple[Any, ...]) -> tuple[str | None, str | None, str | None, str | None] | None:
+def _names(keys: tuple[Any, ...]) -> _Names | None:
     """Under which keys a document's text, id, score and metadata are; None for dicts that are not so simple."""
     text, identity, score = (next((name for name in known if name in keys), None) for known in (_TEXTS, _IDS, _SCORES))
     if text is None or not {"payload", "node", "index"}.isdisjoint(keys) or (score is None and "metadata" in keys):
@@ -185,22 +190,35 @@ def _keys(prefix: str, number: int) -> tuple[str, str, str, str]:
     return key + "id", key + "content", key + "metadata", key + "score"
 
 
-def retrieval_attributes(documents: list[Document], capture: Capture, most: int) -> dict[str, Any]:
-    """Retrieved documents in both conventions."""
-    attributes = document_attributes(semconv.RETRIEVAL_DOCUMENTS, documents[:most], capture)
-    scores = [{"id": one.id[:_MAX_ID], "score": one.score} for one in documents if one.id is not None]
-    if scores:
-        attributes[semconv.GEN_AI_RETRIEVAL_DOCUMENTS] = capture.json_of_small(scores)
+def retrieval_attributes(
+    documents: list[Document], capture: Capture, most: int, conventions: Conventions
+) -> dict[str, Any]:
+    """Retrieved documents. GenAI's list has ids and scores; beside OpenInference's it is left at that, else it holds
+    the texts too."""
+    attributes: dict[str, Any] = {}
+    if conventions.openinference:
+        attributes = document_attributes(semconv.RETRIEVAL_DOCUMENTS, documents[:most], capture)
+    if conventions.genai:
+        if capture.content and not conventions.openinference:
+            attributes[semconv.GEN_AI_RETRIEVAL_DOCUMENTS] = _listed(documents, capture)
+        else:
+            scores = [{"id": one.id[:_MAX_ID], "score": one.score} for one in documents if one.id is not None]
+            if scores:
+                attributes[semconv.GEN_AI_RETRIEVAL_DOCUMENTS] = capture.json_of_small(scores)
     return attributes
 
 
 def output_attributes(documents: list[Document], capture: Capture) -> dict[str, Any]:
+    """The documents as the output."""
+    return {semconv.OUTPUT_VALUE: _listed(documents, capture), semconv.OUTPUT_MIME_TYPE: semconv.MIME_JSON}
+
+
+def _listed(documents: list[Document], capture: Capture) -> str:
     """The documents as a JSON list."""
     shown = plain_documents(documents)
     size = frozen_size(documents)
     small = capture.mask is None and size is not None and size < capture.limits.max_chars
-    text = capture.json_of_small(shown) if small else capture.json(shown)
-    return {semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: semconv.MIME_JSON}
+    return capture.json_of_small(shown) if small else capture.json(shown)
 
 
 def frozen_size(documents: list[Document]) -> int | None:
@@ -213,17 +231,45 @@ def frozen_size(documents: list[Document]) -> int | None:
     return total
 
 
+def listed_at_once(value: Any, capture: Capture) -> dict[str, Any] | None:
+    """``gen_ai.retrieval.documents`` of a list of dicts with the usual keys, as retrievers mostly return; None for
+    anything else, for metadata (nobody knows what is in it), and where texts are masked or too long."""
+    if type(value) is not list or not value or len(value) > capture.limits.max_items or capture.mask is not None:
+        return None
+    shown: list[dict[str, Any]] = []
+    last: tuple[Any, ...] = ()
+    names: _Names | None = None
+    left = capture.limits.max_chars
+    for item in value:
+        if type(item) is not dict:
+            return None
+        keys = tuple(item)
+        if keys != last:
+            last, names = keys, _names(keys)
+        if names is None or names[3] is not None:
+            return None
+        text, identity, score = item.get(names[0]), item.get(names[1]), item.get(names[2])
+        if type(text) is not str or type(identity) is not str or len(identity) > _MAX_ID:
+            return None
+        if type(score) is not float or score * 0 != 0:
+            return None
+        left -= len(text)
+        shown.append({"id": identity, "content": text, "score": score})
+    return {semconv.GEN_AI_RETRIEVAL_DOCUMENTS: capture.json_of_small(shown)} if left >= 0 else None
+
+
 def plain_documents(documents: list[Document]) -> list[dict[str, Any]]:
-    return [
-        {
-            name: value
-            for name, value in (
-                ("id", document.id),
-                ("content", document.text),
-                ("score", document.score),
-                ("metadata", document.metadata),
-            )
-            if value is not None
-        }
-        for document in documents
-    ]
+    return [_plain(document) for document in documents]
+
+
+def _plain(document: Document) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if document.id is not None:
+        found["id"] = document.id
+    if document.text is not None:
+        found["content"] = document.text
+    if document.score is not None:
+        found["score"] = document.score
+    if document.metadata is not None:
+        found["metadata"] = document.metadata
+    return found

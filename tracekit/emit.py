@@ -1,4 +1,4 @@
-"""Requests and answers of models as span attributes, in both conventions at once.
+"""Requests and answers of models as span attributes, in the words of the conventions that are asked for.
 
 What grows with the conversation (flattened messages, tools, vectors) is capped at ``most`` items a list, first and
 last kept; ``gen_ai.input.messages`` and ``gen_ai.output.messages`` hold all of it, within the capture's limits.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Final
 
 from tracekit import semconv
 from tracekit.capture import Capture
-from tracekit.messages import Message, Part, text_in
+from tracekit.conventions import Conventions
+from tracekit.messages import Message, Part, frozen_size, text_in
 from tracekit.reading import as_number
 from tracekit.response import OPENINFERENCE_PROVIDERS, Response
 from tracekit.usage import usage_attributes
@@ -54,17 +56,16 @@ _PARAMETERS: Final[dict[str, str | None]] = {
 REQUEST: Final = frozenset((*_PARAMETERS, "messages", "system", "instructions", "tools"))
 
 
-def provider_attributes(provider: str | None) -> Attributes:
-    if provider is None:
-        return {}
-    name, system = OPENINFERENCE_PROVIDERS.get(provider, (provider, None))
-    found = {semconv.GEN_AI_PROVIDER_NAME: provider, semconv.LLM_PROVIDER: name}
-    if system is not None:
-        found[semconv.LLM_SYSTEM] = system
+def provider_attributes(provider: str, conventions: Conventions) -> Attributes:
+    found = {semconv.GEN_AI_PROVIDER_NAME: provider} if conventions.genai else {}
+    if conventions.openinference:
+        found[semconv.LLM_PROVIDER], system = OPENINFERENCE_PROVIDERS.get(provider, (provider, None))
+        if system is not None:
+            found[semconv.LLM_SYSTEM] = system
     return found
 
 
-def parameter_attributes(arguments: dict[str, Any], capture: Capture) -> Attributes:
+def parameter_attributes(arguments: dict[str, Any], capture: Capture, conventions: Conventions) -> Attributes:
     """``gen_ai.request.*`` and ``llm.invocation_parameters`` from arguments that are called as the APIs call them."""
     kept: Attributes = {}
     attributes: Attributes = {}
@@ -79,10 +80,11 @@ def parameter_attributes(arguments: dict[str, Any], capture: Capture) -> Attribu
                 value = capture.text(value, _MAX_PARAMETER) if kind is str else _texts(value, capture)
         elif kind is not int and kind is not float and kind is not bool:
             continue
-        kept[name] = value
         target = _PARAMETERS[name]
-        if target is not None:
+        if target is not None and conventions.genai:
             attributes[semconv.GEN_AI_REQUEST + target] = _parameter(target, value)
+        if conventions.openinference or (target is None and name != "model"):
+            kept[name] = value
     if kept:
         attributes[semconv.LLM_INVOCATION_PARAMETERS] = capture.json_of_small(kept)
     return attributes
@@ -98,67 +100,85 @@ def _parameter(target: str, value: Any) -> Any:
     return float(value) if target in ("temperature", "top_p", "frequency_penalty", "presence_penalty") else value
 
 
-def tool_attributes(tools: Any, capture: Capture, most: int) -> Attributes:
+def tool_attributes(tools: Any, capture: Capture, most: int, conventions: Conventions) -> Attributes:
     """The tools offered to the model."""
     if not capture.content or not isinstance(tools, (list, tuple)) or not tools:
         return {}
-    attributes: Attributes = {semconv.GEN_AI_TOOL_DEFINITIONS: capture.json(list(tools))}
-    for number, tool in enumerate(tools[:most]):
-        attributes[f"{semconv.LLM_TOOLS}.{number}.tool.json_schema"] = capture.json(tool)
+    attributes: Attributes = {semconv.GEN_AI_TOOL_DEFINITIONS: capture.json(list(tools))} if conventions.genai else {}
+    if conventions.openinference:
+        for number, tool in enumerate(tools[:most]):
+            attributes[f"{semconv.LLM_TOOLS}.{number}.tool.json_schema"] = capture.json(tool)
     return attributes
 
 
-def response_attributes(response: Response) -> Attributes:
+def response_attributes(response: Response, conventions: Conventions) -> Attributes:
     """What an answer says beside its messages: counts, names and reasons."""
     attributes: Attributes = {}
-    if response.model:
-        attributes[semconv.GEN_AI_RESPONSE_MODEL] = response.model
-        attributes[semconv.LLM_MODEL_NAME] = response.model
     if response.id:
         attributes[semconv.GEN_AI_RESPONSE_ID] = response.id
-    if response.finish_reasons:
+    if response.model and (conventions.genai or response.vectors is not None):
+        attributes[semconv.GEN_AI_RESPONSE_MODEL] = response.model
+    if response.finish_reasons and (conventions.genai or len(response.finish_reasons) > 1):
         attributes[semconv.GEN_AI_FINISH_REASONS] = tuple(response.finish_reasons)
-        attributes[semconv.LLM_FINISH_REASON] = response.finish_reasons[0]
+    if conventions.openinference:
+        if response.model:
+            attributes[semconv.LLM_MODEL_NAME] = response.model
+        if response.finish_reasons:
+            attributes[semconv.LLM_FINISH_REASON] = response.finish_reasons[0]
     if response.usage:
-        attributes.update(usage_attributes(response.usage))
+        attributes.update(usage_attributes(response.usage, conventions))
     return attributes
 
 
-def answer_attributes(messages: list[Message], capture: Capture, most: int) -> Attributes:
-    """An answer's messages, and the output that they are: their text, or all of them where there is more than text."""
-    attributes = message_attributes(messages, "output", capture, most)
-    text = text_in(messages)
+def answer_attributes(messages: list[Message], capture: Capture, most: int, conventions: Conventions) -> Attributes:
+    """An answer's messages; in OpenInference also as the output: their text, or all of them where there is more."""
+    attributes = message_attributes(messages, "output", capture, most, conventions)
+    if conventions.openinference:
+        text = text_in(messages)
+        attributes.update(_as_value(text, messages, capture, semconv.OUTPUT_VALUE, semconv.OUTPUT_MIME_TYPE))
+    return attributes
+
+
+def input_attributes(messages: list[Message], capture: Capture, most: int, conventions: Conventions) -> Attributes:
+    """A request's messages; in OpenInference also as the input: the last one's text if it is the user's, or all."""
+    attributes = message_attributes(messages, "input", capture, most, conventions)
+    if conventions.openinference:
+        text = text_in(messages[-1:]) if messages[-1]["role"] == "user" else None
+        attributes.update(_as_value(text, messages, capture, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE))
+    return attributes
+
+
+def _as_value(text: str | None, messages: list[Message], capture: Capture, key: str, mime_key: str) -> Attributes:
     if text is not None:
-        attributes[semconv.OUTPUT_VALUE] = capture.text(text)
-        attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_TEXT
-    else:
-        attributes[semconv.OUTPUT_VALUE] = attributes[semconv.GEN_AI_OUTPUT_MESSAGES]
-        attributes[semconv.OUTPUT_MIME_TYPE] = semconv.MIME_JSON
-    return attributes
+        return {key: capture.text(text), mime_key: semconv.MIME_TEXT}
+    if capture.mask is not None:
+        messages = [_masked(message, capture) for message in messages]
+    return {key: Capture(capture.mode, capture.limits).json(messages), mime_key: semconv.MIME_JSON}
 
 
-def input_attributes(messages: list[Message], capture: Capture, most: int) -> Attributes:
-    """A request's messages, and the input that they are: the last one's text if it is the user's, or all of them."""
-    attributes = message_attributes(messages, "input", capture, most)
-    text = text_in(messages[-1:]) if messages[-1]["role"] == "user" else None
-    if text is not None:
-        attributes[semconv.INPUT_VALUE] = capture.text(text)
-        attributes[semconv.INPUT_MIME_TYPE] = semconv.MIME_TEXT
-    else:
-        attributes[semconv.INPUT_VALUE] = attributes[semconv.GEN_AI_INPUT_MESSAGES]
-        attributes[semconv.INPUT_MIME_TYPE] = semconv.MIME_JSON
-    return attributes
-
-
-def message_attributes(messages: list[Message], side: str, capture: Capture, most: int) -> Attributes:
-    """Messages as ``gen_ai.{side}.messages`` and as flattened ``llm.{side}_messages``; ``side``: input or output."""
+def message_attributes(
+    messages: list[Message], side: str, capture: Capture, most: int, conventions: Conventions
+) -> Attributes:
+    """Messages as ``gen_ai.{side}.messages``, as flattened ``llm.{side}_messages``, or both; ``side``: input or
+    output."""
     if capture.mask is not None:
         messages = [_masked(message, capture) for message in messages]
         capture = Capture(capture.mode, capture.limits)
-    attributes: Attributes = {}
     prefix, name = _SIDES[side]
+    attributes = _flattened(prefix, messages, capture, most) if conventions.openinference else {}
+    if conventions.genai:
+        small = len(messages) <= capture.limits.max_items and _fits(frozen_size(messages), capture)
+        attributes[name] = capture.json_of_small(messages) if small else capture.json(messages)
+    return attributes
+
+
+def _fits(size: int | None, capture: Capture) -> bool:
+    return size is not None and size <= capture.limits.max_chars
+
+
+def _flattened(prefix: str, messages: list[Message], capture: Capture, most: int) -> Attributes:
+    attributes: Attributes = {}
     left = capture.limits.max_chars
-    only_texts = True
     for number, message in _capped(_split(messages), most):
         if left <= 0:
             break
@@ -169,10 +189,7 @@ def message_attributes(messages: list[Message], side: str, capture: Capture, mos
             attributes[role] = message["role"]
             left -= len(text)
         else:
-            only_texts = False
             left -= _flatten(key, message, capture, left, attributes)
-    small = only_texts and left > 0 and len(messages) <= most
-    attributes[name] = capture.json_of_small(messages) if small else capture.json(messages)
     return attributes
 
 
@@ -208,6 +225,8 @@ def embedding_attributes(
 def _vector(values: Any) -> tuple[float, ...] | None:
     if hasattr(values, "tolist"):
         values = values.tolist()
+    if set(map(type, values)) == {float} and isfinite(sum(values)):
+        return tuple(values)
     found = tuple(as_number(value) for value in values)
     return None if any(number is None for number in found) else found  # type: ignore[return-value]
 

@@ -16,6 +16,9 @@ Message = dict[str, Any]
 
 #: base64 beyond so many characters is left out, and its size said instead
 MAX_MEDIA_CHARS: Final = 65_536
+_TEXT: Final = frozenset((str,))
+#: where OpenAI's messages keep what is not in their content
+_BESIDE: Final = frozenset(("tool_calls", "reasoning_content", "reasoning", "refusal", "audio"))
 _LANGCHAIN_ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 
 
@@ -97,10 +100,9 @@ def frozen_size(messages: list[Message]) -> int | None:
     total = 0
     for message in messages:
         for part in message["parts"]:
-            for value in part.values():
-                if type(value) is not str:
-                    return None
-                total += len(value)
+            if not _TEXT.issuperset(map(type, part.values())):
+                return None
+            total += sum(map(len, part.values()))
     return total
 
 
@@ -122,6 +124,8 @@ def _has_calls(value: Any) -> bool:
 
 def _parts_beside(value: Any, parts: list[Part]) -> list[Part]:
     """The content's parts, with those that OpenAI's messages keep in fields of their own."""
+    if type(value) is dict and _BESIDE.isdisjoint(value):
+        return parts
     parts += [_openai_call(call) for call in list_of(value, "tool_calls")]
     for name in ("reasoning_content", "reasoning"):
         reasoning = text_of(value, name)

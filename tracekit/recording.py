@@ -1,171 +1,241 @@
-"""The spans of tracekit's own provider: OpenTelemetry's interface at a fifth of the SDK's cost.
+"""The spans of tracekit's own provider: OpenTelemetry's interface at a tenth of the SDK's cost.
 
 Sampler, ids, resource, limits and processors are the provider's, so spans of other instrumentations, which the SDK
 makes as ever, and these are parts of one trace and reach the same processors.
 
-Attributes for messages and documents are worked out when they are first read, which is on an exporter's thread: the
-application pays for reading its values only, not for writing them in two conventions.
+What a span was given is worked into attributes when they are first read, which is on an exporter's thread: the
+application pays for keeping its values only, not for writing them.
 """
 
 from __future__ import annotations
 
-import os
-import random
-import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import trace as trace_api
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision, ParentBased, Sampler
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace.propagation import set_span_in_context
 from opentelemetry.util import types
 
 from tracekit.capture import Capture
 from tracekit.errors import exception_attributes, type_name
-from tracekit.guard import swallow
+from tracekit.guard import logger, swallow
+from tracekit.processor import Processors
 
 WorkOut = Callable[[], dict[str, Any]]
 
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-
-
-class Ids(IdGenerator):
-    """Random ids from a generator of their own: an application that calls ``random.seed`` must not repeat ids, for
-    the same ids are the same spans to a collector."""
-
-    def __init__(self) -> None:
-        self._bits = random.Random(os.urandom(32)).getrandbits
-        if hasattr(os, "register_at_fork"):
-            renew = weakref.WeakMethod(self._renew)
-            os.register_at_fork(after_in_child=lambda: (found := renew()) and found())
-
-    def _renew(self) -> None:
-        self._bits = random.Random(os.urandom(32)).getrandbits
-
-    def generate_span_id(self) -> int:
-        return self._bits(64) or 1
-
-    def generate_trace_id(self) -> int:
-        return self._bits(128) or 1
-
-    def is_trace_id_random(self) -> bool:
-        return True
+#: under which a context holds its span
+SPAN_KEY: Final = next(iter(set_span_in_context(trace_api.INVALID_SPAN, Context())))
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_SAMPLED: Final = 1
+_RANDOM: Final = 2
+_NO_STATE: Final = TraceState.get_default()
+_NO_LIMIT: Final = 1 << 30
+#: what spans share with others is known to be within larger limits
+_FEW: Final = 128
 
 
 class RecordedSpan(trace_api.Span, ReadableSpan):
-    """A recording span; readable by any processor and exporter while it runs and after."""
+    """A recording span; readable by any processor and exporter while it runs and after.
+
+    ``static`` and ``inherited`` are attributes that it shares with other spans; nobody changes them. ``up`` is the
+    parent: its id where it is a span of this process with this trace's flags and state, else its context.
+    """
+
+    # What a span seldom has of its own. ``ReadableSpan.__init__`` would set them all, for a microsecond.
+    _end_time: int | None = None
+    _status: Status = Status(StatusCode.UNSET)
+    _events: Any = ()
+    _links: Any = ()
+    _instrumentation_info = None
+    _own: dict[str, Any] | None = None
+    _work: WorkOut | None = None
+    _weight = 0
+    _dropped = 0
+    _built: SpanContext | None = None
 
     def __init__(
         self,
         tracer: FastTracer,
         name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
         kind: SpanKind,
-        attributes: dict[str, Any],
-        links: Sequence[Link],
-        start_time: int | None,
+        trace_id: int,
+        span_id: int,
+        up: int | SpanContext | None,
+        flags: int,
+        state: TraceState,
+        static: Mapping[str, Any],
+        inherited: Mapping[str, Any],
+        start_time: int,
     ) -> None:
-        ReadableSpan.__init__(
-            self,
-            name=name,
-            context=context,
-            parent=parent,
-            resource=tracer.resource,
-            attributes=attributes,
-            events=[],
-            links=links,
-            kind=kind,
-            instrumentation_scope=tracer.scope,
-            start_time=start_time or time_ns(),
-        )
-        self._tracer = tracer
-        self._own = attributes
-        self._dropped = 0
-        self._work: Sequence[WorkOut] = ()
-        self._work_size = 0
+        self.tracer = tracer
+        self._name = name
+        self._kind = kind
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.up = up
+        self.flags = flags
+        self.state = state
+        self.static = static
+        self.inherited = inherited
+        self._start_time = start_time
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+    def get_span_context(self) -> SpanContext:
+        built = self._built
+        if built is None:
+            built = self._built = SpanContext(self.trace_id, self.span_id, False, TraceFlags(self.flags), self.state)
+        return built
+
+    @property
+    def context(self) -> SpanContext:
+        return self.get_span_context()
+
+    _context = context
+
+    @property
+    def parent(self) -> SpanContext | None:
+        up = self.up
+        return SpanContext(self.trace_id, up, False, TraceFlags(self.flags), self.state) if type(up) is int else up  # type: ignore[return-value]
+
+    _parent = parent
+
+    @property
+    def resource(self) -> Resource:
+        return self.tracer.resource
+
+    _resource = resource
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        return self.tracer.scope
+
+    _instrumentation_scope = instrumentation_scope
 
     @property
     def attributes(self) -> types.Attributes:
-        self._settle()
-        return MappingProxyType(self._own)
+        return MappingProxyType({**self.static, **self.inherited, **self.own()})
+
+    @property
+    def _attributes(self) -> dict[str, Any]:  # type: ignore[override]
+        return {**self.static, **self.inherited, **self.own()}
+
+    @property
+    def dropped_attributes(self) -> int:
+        self.own()
+        return self._dropped
+
+    @property
+    def unusual(self) -> bool:
+        """Whether there are events, links, a status, or anything dropped."""
+        none = type(self._events) is type(self._links) is tuple
+        return not none or self._dropped > 0 or self._status is not RecordedSpan._status
 
     @property
     def weight(self) -> int:
         """About how many characters the span holds, with what is still to be worked out."""
-        return sum([len(value) for value in self._own.values() if type(value) is str]) + self._work_size
-
-    def defer(self, work: Sequence[WorkOut], size: int) -> None:
-        """Have attributes worked out when the span's attributes are first read, from ``size`` characters. Those that
-        are set by then win."""
-        self._work_size = size
-        self._lock = threading.Lock()
-        self._work = work
-
-    def to_json(self, indent: int | None = 4) -> str:
-        self._settle()
-        return str(super().to_json(indent))
-
-    def _settle(self) -> None:
-        if not self._work:
-            return
-        with self._lock:
-            found: dict[str, Any] = {}
-            for work_out in self._work:
-                try:
-                    found.update(work_out())
-                except Exception as error:  # noqa: BLE001
-                    swallow("attributes", error)
-            self._add({key: value for key, value in found.items() if key not in self._own})
-            self._work = ()
-
-    @property
-    def dropped_attributes(self) -> int:
-        return self._dropped
-
-    def get_span_context(self) -> SpanContext:
-        assert self._context is not None
-        return self._context
+        own = self._own
+        if own is None:
+            return self._weight
+        return self._weight + sum([len(value) for value in own.values() if type(value) is str])
 
     def is_recording(self) -> bool:
         return self._end_time is None
 
-    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        if self._end_time is None:
-            self._add(attributes)
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(name="{self._name}", context={self.context})'
 
-    def _add(self, attributes: Mapping[str, Any]) -> None:
-        own, tracer = self._own, self._tracer
+    # --- attributes --------------------------------------------------------------------------------------------------
+    def own(self) -> dict[str, Any]:
+        """The attributes that this span alone has."""
+        work = self._work
+        if work is not None:
+            own = self._own
+            try:
+                found = work()
+                if own:
+                    found = {key: value for key, value in found.items() if key not in own}
+                self._own, dropped = self._within_limits(own, found)
+                self._dropped += dropped
+            except Exception as error:  # noqa: BLE001
+                swallow("attributes", error)
+            self._work = None
+        return self._own or {}
+
+    def defer(self, work: WorkOut, weight: int) -> None:
+        """Have attributes worked out when the span's attributes are first read, from ``weight`` characters. Those that
+        are set by then win. ``work`` may be called twice, by two threads, and gives the same each time."""
+        self._weight = weight
+        self._work = work
+
+    def take(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes that are fit for OpenTelemetry already."""
+        if self._end_time is None:
+            self._own, dropped = self._within_limits(self._own, attributes)
+            self._dropped += dropped
+
+    def _within_limits(self, own: dict[str, Any] | None, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+        """Both together as far as the limits allow, and how many are not among them."""
+        tracer = self.tracer
         if tracer.max_length is not None:
-            attributes = {key: _cut(value, tracer.max_length) for key, value in attributes.items()}
-        if len(own) + len(attributes) <= tracer.max_attributes:
-            own.update(attributes)
+            given = BoundedAttributes(None, given, False, tracer.max_length)
+        room = tracer.max_attributes - len(self.static) - len(self.inherited)
+        if own is None and type(given) is dict and len(given) <= room:
+            return given, 0
+        merged = {**(own or {}), **given}
+        if len(merged) <= room:
+            return merged, 0
+        shared = [key for key in merged if key in self.static or key in self.inherited]
+        new = [key for key in merged if key not in self.static and key not in self.inherited]
+        kept = shared + new[: max(0, room)]
+        return {key: merged[key] for key in kept}, len(merged) - len(kept)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        if self._end_time is not None:
+            logger.warning("an attribute was set on a span that has ended")
             return
-        for key, value in attributes.items():
-            if key in own or len(own) < tracer.max_attributes:
-                own[key] = value
-            else:
-                self._dropped += 1
+        clean = BoundedAttributes(None, attributes, False, self.tracer.max_length)
+        self._dropped += clean.dropped
+        self.take(clean)
 
     def set_attribute(self, key: str, value: Any) -> None:
-        self.set_attributes({key: tuple(value) if isinstance(value, list) else value})
+        self.set_attributes({key: value})
 
+    # --- what happens to it ------------------------------------------------------------------------------------------
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
-        events = self._events
-        if self._end_time is None and isinstance(events, list) and len(events) < self._tracer.max_events:
-            events.append(Event(name, dict(attributes or {}), timestamp))
+        if self._end_time is not None:
+            return
+        limits = self.tracer.limits
+        if type(self._events) is tuple:
+            self._events = BoundedList(limits.max_events)
+        bounded = BoundedAttributes(limits.max_event_attributes, attributes, True, limits.max_attribute_length)
+        self._events.append(Event(name, bounded, timestamp))
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         if self._end_time is None:
-            self._links = (*self._links, Link(context, attributes))
+            self.link((Link(context, attributes),))
+
+    def link(self, links: Sequence[Link]) -> None:
+        """Add those of the links that point or say anything."""
+        limits = self.tracer.limits
+        if type(self._links) is tuple:
+            self._links = BoundedList(limits.max_links)
+        for given in links:
+            found = given.context
+            if found is not None and (found.is_valid or given.attributes or found.trace_state):
+                bounded = BoundedAttributes(
+                    limits.max_link_attributes, given.attributes, True, limits.max_attribute_length
+                )
+                self._links.append(Link(found, bounded))
 
     def update_name(self, name: str) -> None:
         if self._end_time is None:
@@ -184,19 +254,25 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        found = exception_attributes(exception, self._tracer.capture)
-        self.add_event("exception", {**found, **(attributes or {})}, timestamp)
+        found = exception_attributes(exception, self.tracer.capture)
+        self.add_event("exception", {**found, "exception.escaped": str(escaped), **(attributes or {})}, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
-        if self._end_time is None:
-            self._end_time = end_time or time_ns()
-            self._tracer.processor.on_end(self)
+        if self._end_time is not None:
+            return
+        processors = self.tracer.processors
+        at = time_ns() if end_time is None else end_time
+        for before in processors.ending:
+            before(self)
+        self._end_time = at
+        for after in processors.ended:
+            after(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self.record_exception(error)
+        if error is not None and self._end_time is None:
+            self.record_exception(error, escaped=True)
             self.set_status(Status(StatusCode.ERROR, type_name(error)))
         self.end()
 
@@ -207,17 +283,18 @@ class FastTracer:
     def __init__(
         self,
         provider: TracerProvider,
-        processor: SpanProcessor,
+        processors: Processors,
         limits: SpanLimits,
         scope: InstrumentationScope,
         capture: Capture,
     ) -> None:
         self._provider = provider
-        self.processor = processor
+        self.processors = processors
+        self.limits = limits
         self.scope = scope
         self.capture = capture
-        self.max_attributes: int = limits.max_span_attributes or 1 << 30
-        self.max_events: int = limits.max_events or 1 << 30
+        most = limits.max_span_attributes
+        self.max_attributes: int = _NO_LIMIT if most is None else most
         self.max_length: int | None = limits.max_span_attribute_length
         self._ids = provider.id_generator
         self._sampler = provider.sampler
@@ -236,30 +313,64 @@ class FastTracer:
         links: Sequence[Link] | None = None,
         start_time: int | None = None,
     ) -> trace_api.Span:
-        parent: SpanContext | None = trace_api.get_current_span(context).get_span_context()
-        if parent is not None and parent.is_valid:
-            trace_id = parent.trace_id
+        """As OpenTelemetry's tracer has it."""
+        own = BoundedAttributes(None, attributes, False) if attributes else _NOTHING
+        return self.start(name, kind, context, _NOTHING, _NOTHING, own, links, start_time)
+
+    def start(
+        self,
+        name: str,
+        kind: SpanKind,
+        context: Context | None,
+        static: Mapping[str, Any],
+        inherited: Mapping[str, Any],
+        own: Mapping[str, Any] = _NOTHING,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+    ) -> trace_api.Span:
+        """A started span with attributes that it shares with others (see ``RecordedSpan``), and ``own`` ones."""
+        above = context.get(SPAN_KEY) if context is not None else trace_api.get_current_span()
+        up: int | SpanContext | None
+        if self._all and type(above) is RecordedSpan:
+            trace_id, up, flags, state = above.trace_id, above.span_id, above.flags, above.state
         else:
-            parent, trace_id = None, self._ids.generate_trace_id()
-        own = dict(attributes) if attributes else {}
-        state = parent.trace_state if parent is not None else None
-        if self._all:
-            sampled = parent is None or parent.trace_flags.sampled
+            trace_id, up, flags, state = self._under(above)
+        if not self._all:
+            attributes = {**static, **inherited, **own}
+            result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
+            state = _NO_STATE if result.trace_state is None else result.trace_state
+            flags = flags & ~_SAMPLED | (_SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else 0)
+            own = {**own, **{key: value for key, value in (result.attributes or {}).items() if key not in attributes}}
+            recording = result.decision is not Decision.DROP
         else:
-            result = self._sampler.should_sample(context, trace_id, name, kind, own, links or ())
-            sampled, state = result.decision is Decision.RECORD_AND_SAMPLE, result.trace_state
-            own.update(result.attributes or {})
-        flags = _SAMPLED if sampled else TraceFlags(TraceFlags.DEFAULT)
-        ids = SpanContext(trace_id, self._ids.generate_span_id(), False, flags, state)
-        if not sampled:
-            return trace_api.NonRecordingSpan(ids)
-        span = RecordedSpan(self, name, ids, parent, kind, own, links or (), start_time)
-        self.processor.on_start(span, context)  # type: ignore[arg-type]
+            recording = bool(flags & _SAMPLED)
+        span_id = self._ids.generate_span_id()
+        if not recording:
+            return trace_api.NonRecordingSpan(SpanContext(trace_id, span_id, False, TraceFlags(flags), state))
+        at = time_ns() if start_time is None else start_time
+        span = RecordedSpan(self, name, kind, trace_id, span_id, up, flags, state, static, inherited, at)
+        if own or links or self.max_length is not None or self.max_attributes < _FEW:
+            _complete(span, own, links)
+        for starting in self.processors.starting:
+            starting(span, context)
         return span
 
+    def _under(self, above: Any) -> tuple[int, SpanContext | None, int, TraceState]:
+        """Trace id, parent, flags and state of a span beneath ``above``."""
+        found = above.get_span_context() if isinstance(above, trace_api.Span) else None
+        if found is not None and found.is_valid:
+            return found.trace_id, found, int(found.trace_flags), found.trace_state
+        random = getattr(self._ids, "is_trace_id_random", bool)()
+        return self._ids.generate_trace_id(), None, _SAMPLED | (_RANDOM if random else 0), _NO_STATE
 
-def _cut(value: Any, most: int) -> Any:
-    return value[:most] if type(value) is str else value
+
+def _complete(span: RecordedSpan, own: Mapping[str, Any], links: Sequence[Link] | None) -> None:
+    """Give a new span what few spans have, within limits that hold for what it shares with others too."""
+    given = {**span.static, **span.inherited, **own}
+    span.static = span.inherited = _NOTHING
+    span.take(given)
+    if links:
+        span.link(links)
 
 
 def _samples_all(sampler: Sampler) -> bool:

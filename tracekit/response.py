@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from tracekit.messages import Message
@@ -48,6 +49,7 @@ OPENINFERENCE_PROVIDERS: Final[dict[str, tuple[str, str | None]]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def provider_of(model: str | None) -> str | None:
     """The provider that a model's name gives away; None rather than a guess."""
     if model is None or "/" in model:

@@ -154,3 +154,7 @@ OPERATIONS: Final[dict[str, str]] = {
     "tool": "execute_tool",
     "agent": "invoke_agent",
 }
+
+# --- HTTP ----------------------------------------------------------------------------------------------------------
+#: header of a collector's answers; its value is the version of what it understands beyond OTLP (1: zstd)
+COLLECTOR_HEADER: Final = "tracekit-collector"

@@ -12,62 +12,72 @@ from contextvars import Token
 from decimal import Decimal
 from time import time_ns
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
-from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
+from opentelemetry.context import Context, attach, create_key, get_current, get_value
 from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation import set_span_in_context
 
 from tracekit import record, semconv
 from tracekit.capture import Capture
 from tracekit.context import inherited_attributes
-from tracekit.documents import Document
+from tracekit.conventions import Conventions
 from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
+from tracekit.inputs import read_arguments
+from tracekit.notes import CALL_KINDS, Notes
 from tracekit.runtime import Runtime, active
+from tracekit.shared import Shared
 from tracekit.stepping import leave
 from tracekit.usage import COUNTS, read_usage, usage_attributes, with_total
 
+if TYPE_CHECKING:
+    from tracekit.recording import RecordedSpan
+
 _KEY: Final = create_key("tracekit-span")
-_CALL_KINDS: Final = frozenset(("llm", "embedding", "reranker"))
+#: under which a context holds OpenTelemetry's current span
+_OTEL_KEY: Final = next(iter(set_span_in_context(trace_api.INVALID_SPAN, Context())))
+_NO_CONTEXT: Final = Context()
 
 
-class Span:
+class Span(Notes):
     """One running span. ``kind`` is one of ``tracekit.semconv.OPENINFERENCE_KINDS``."""
 
     _parent: Span | None = None
     _ended = False
-    _defers = False
-    _later: list[Callable[[], dict[str, Any]]] | None = None
-    _later_size = 0
+    _live = False
+    _own: dict[str, Any] | None = None
+    _later: Sequence[Callable[[], dict[str, Any]]] = ()
     _has_output = False
-    _answered = False
+    #: what is to be read later, of which nobody else can change anything, and about how many characters it is
+    kept_arguments: dict[str, Any] | None = None
+    kept_output: Any = None
+    kept_size = 0
+    #: the span itself where it is tracekit's own and can work out attributes when they are read
+    _fast: RecordedSpan | None = None
+    #: whether what it is given may be read later
+    defers = False
     #: the OpenTelemetry context in which this span is the current one, until it ends
-    context: Context
-    #: a reranker's input documents
-    inputs: list[Document] | None = None
-    #: attributes that hold only if this turns out to be a model call
-    request: dict[str, Any] | None = None
-    provider: str | None = None
-    request_model: str | None = None
+    context: Context = _NO_CONTEXT
 
     def __init__(
-        self,
-        otel: trace_api.Span,
-        kind: str,
-        capture: Capture,
-        most: int,
-        settled_kind: bool = True,
-        live: bool = False,
+        self, otel: trace_api.Span, recording: bool, kind: str, settled_kind: bool, capture: Capture, runtime: Runtime
     ) -> None:
         self._otel = otel
-        self._recording = otel.is_recording()
-        self._attributes: dict[str, Any] = {}
-        self._live = live
+        self.recording = recording
         self.kind = kind
         self.settled_kind = settled_kind
         self.capture = capture
-        self.most = most
+        self._runtime = runtime
+
+    @property
+    def most(self) -> int:  # type: ignore[override]
+        return self._runtime.most
+
+    @property
+    def conventions(self) -> Conventions:  # type: ignore[override]
+        return self._runtime.conventions
 
     # --- identity ----------------------------------------------------------------------------------------------------
     @property
@@ -86,17 +96,17 @@ class Span:
         return self._otel
 
     def is_recording(self) -> bool:
-        return self._recording and not self._ended
+        return self.recording and not self._ended
 
     # --- what an application says ------------------------------------------------------------------------------------
     @guarded
     def set_attribute(self, key: str, value: Any) -> None:
         """Any attribute. What OpenTelemetry cannot carry becomes JSON text."""
-        self.put({str(key): self.capture.attribute(value)})
+        self.put({str(key): self.capture.attribute(value, str(key))})
 
     @guarded
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self.put({str(key): self.capture.attribute(value) for key, value in attributes.items()})
+        self.put({str(key): self.capture.attribute(value, str(key)) for key, value in attributes.items()})
 
     @guarded
     def set_input(self, value: Any) -> None:
@@ -119,7 +129,7 @@ class Span:
         """
         found = read_usage(usage) or {}
         found.update({name: int(count) for name, count in counts.items() if name in COUNTS and count is not None})
-        self.put(usage_attributes(with_total(found)))
+        self.put(usage_attributes(with_total(found), self.conventions))
 
     @guarded
     def set_model(self, model: str, provider: str | None = None, response_model: str | None = None) -> None:
@@ -162,7 +172,7 @@ class Span:
 
     @guarded
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
-        found = {key: self.capture.attribute(value) for key, value in (attributes or {}).items()}
+        found = {str(key): self.capture.attribute(value, str(key)) for key, value in (attributes or {}).items()}
         self._otel.add_event(str(name), found)
 
     @guarded
@@ -183,12 +193,14 @@ class Span:
     # --- for the rest of tracekit ------------------------------------------------------------------------------------
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes that are already fit for OpenTelemetry."""
-        if not self._recording or self._ended:
+        if not self.recording or self._ended:
             return
         if self._live:
             self._otel.set_attributes(dict(attributes))
+        elif self._own is None:
+            self._own = dict(attributes)
         else:
-            self._attributes.update(attributes)
+            self._own.update(attributes)
 
     def become(self, kind: str) -> None:
         """Change the kind of a span whose kind nobody chose."""
@@ -208,28 +220,29 @@ class Span:
         """Whether the application set its own output."""
         return self._has_output
 
-    @property
-    def may_be_a_call(self) -> bool:
-        return self.kind in _CALL_KINDS or (not self.settled_kind and not self._answered)
-
     def returned(self, value: Any) -> None:
         """Record a return value, unless the application gave its own output."""
-        if value is not None and not self._has_output and self.is_recording():
+        if value is not None and not self._has_output and self.recording and not self._ended:
             try:
                 record.output(self, value)
             except Exception as error:  # noqa: BLE001
                 swallow("output", error)
 
-    def later(self, work_out: Callable[..., dict[str, Any]], *given: Any, size: int | None) -> None:
+    def later(self, size_of: Callable[[Any], int | None], work_out: Callable[..., dict[str, Any]], *given: Any) -> None:
         """Add the attributes that ``work_out(*given)`` gives: when the span's attributes are first read, where the span
-        can do that and nobody can change what is ``given`` meanwhile (``size`` is its characters then), else now."""
-        if not self._defers or size is None:
+        can do that and nobody can change what is ``given`` meanwhile, else now."""
+        size = size_of(given[0]) if self.defers else None
+        if size is None:
             self.put(work_out(*given))
         elif self.is_recording():
-            if self._later is None:
-                self._later = []
-            self._later.append(functools.partial(work_out, *given))
-            self._later_size += size
+            self._later = (*self._later, functools.partial(work_out, *given))
+            self.kept_size += size
+
+    def read_kept(self) -> None:
+        """Read the arguments now."""
+        given, self.kept_arguments = self.kept_arguments, None
+        if given:
+            read_arguments(self, given)
 
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
@@ -246,29 +259,60 @@ class Span:
         try:
             if error is not None and is_failure(error):
                 self.record_error(error)
-            if self._recording and self._attributes:
-                self._otel.set_attributes(self._attributes)
             self._ended = True
-            if self._later is not None:
-                self._otel.defer(self._later, self._later_size)  # type: ignore[attr-defined]
+            fast = self._fast
+            if fast is None:
+                if self._own:
+                    self._otel.set_attributes(self._own)
+            else:
+                if self._own:
+                    fast.take(self._own)
+                if self.kept_size:
+                    fast.defer(
+                        functools.partial(
+                            record.worked_out,
+                            self.kind,
+                            self.capture,
+                            self._runtime,
+                            self.provider,
+                            self._later,
+                            self.kept_arguments,
+                            self.kept_output,
+                        ),
+                        self.kept_size,
+                    )
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
             self._ended = True
             swallow("end", fault)
-        # The context holds this handle: without this, every span would wait for the garbage collector.
-        self.__dict__.pop("context", None)
+        # The context holds this handle: without this, every span would wait for the garbage collector. And a chain of
+        # spans, each started beneath the one before, must not keep them all.
+        self.context = _NO_CONTEXT
+        self._parent = self.kept_arguments = self.kept_output = None
 
 
 _NO_CAPTURE: Final = Capture("none")
-_NONE: Final = Span(trace_api.INVALID_SPAN, "task", _NO_CAPTURE, 0, live=True)
+_NO_RUNTIME: Final = Runtime(trace_api.NoOpTracer(), _NO_CAPTURE, 0)
 
 
-def kind_attributes(kind: str) -> dict[str, Any]:
+def _live(otel: trace_api.Span, runtime: Runtime) -> Span:
+    """A handle for somebody else's span, or for none."""
+    span = Span(otel, otel.is_recording(), "task", True, runtime.capture, runtime)
+    span._live = True
+    return span
+
+
+_NONE: Final = _live(trace_api.INVALID_SPAN, _NO_RUNTIME)
+
+
+@functools.cache
+def kind_attributes(kind: str) -> Shared:
+    """What a span's kind is called, in both conventions. Not to be changed."""
     attributes = {semconv.SPAN_KIND: semconv.OPENINFERENCE_KINDS[kind]}
     operation = semconv.OPERATIONS.get(kind)
     if operation is not None:
         attributes[semconv.GEN_AI_OPERATION_NAME] = operation
-    return attributes
+    return Shared(attributes)
 
 
 def start(
@@ -276,21 +320,28 @@ def start(
 ) -> Span:
     """Start a span as a child of the current one. It is not made current: attach ``span.context`` for that.
 
-    ``static`` are attributes known beforehand, its kind's among them.
+    ``static`` are attributes known beforehand, its kind's among them; nobody changes them. As ``Shared``, they are
+    encoded once for all spans that have them.
     """
     current = get_current()
     inherited = inherited_attributes(current)
-    otel = runtime.tracer.start_span(
-        name,
-        context=current,
-        kind=SpanKind.CLIENT if kind in _CALL_KINDS else SpanKind.INTERNAL,
-        attributes={**static, **inherited} if inherited else static,
-    )
-    span = Span(otel, kind, capture, runtime.most, settled_kind)
-    parent = current.get(_KEY)
-    span._parent = parent if isinstance(parent, Span) else None
-    span._defers = runtime.defers and capture.mask is None
-    span.context = set_value(_KEY, span, trace_api.set_span_in_context(otel, current))
+    fast = runtime.fast
+    client = SpanKind.CLIENT if kind in CALL_KINDS else SpanKind.INTERNAL
+    if fast is not None:
+        otel = fast.start(name, client, current, static, inherited)
+        recording = type(otel) is not trace_api.NonRecordingSpan
+        span = Span(otel, recording, kind, settled_kind, capture, runtime)
+        if recording:
+            span._fast = otel  # type: ignore[assignment]
+            span.defers = not capture.redactor.calls
+    else:
+        attributes = {**static, **inherited} if inherited else static
+        otel = runtime.tracer.start_span(name, context=current, kind=client, attributes=attributes)
+        span = Span(otel, otel.is_recording(), kind, settled_kind, capture, runtime)
+    span._parent = current.get(_KEY)  # type: ignore[assignment]
+    span.context = context = Context(current)
+    dict.__setitem__(context, _OTEL_KEY, otel)
+    dict.__setitem__(context, _KEY, span)
     return span
 
 
@@ -302,9 +353,7 @@ def current_span() -> Span:
         return span
     if not otel.is_recording():
         return _NONE
-    runtime = active()
-    capture = runtime.capture if runtime is not None else _NO_CAPTURE
-    return Span(otel, "task", capture, runtime.most if runtime is not None else 0, live=True)
+    return _live(otel, active() or _NO_RUNTIME)
 
 
 class SpanScope:
@@ -337,7 +386,7 @@ class SpanScope:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._token is not None:
-            leave(self._token)
+            leave(self._token, getattr(self._span, "context", None))
             self._token = None
         self._span.end(error)
 

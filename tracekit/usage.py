@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tracekit import semconv
+from tracekit.conventions import Conventions
 from tracekit.reading import as_count, getter
 
 Usage = dict[str, int]
 
-#: count -> the attributes that carry it
-_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
+#: count -> the attribute that carries it, in GenAI's word and in OpenInference's
+_ATTRIBUTES: Final[dict[str, tuple[str | None, str]]] = {
     "input_tokens": (semconv.GEN_AI_INPUT_TOKENS, semconv.LLM_TOKENS_PROMPT),
     "output_tokens": (semconv.GEN_AI_OUTPUT_TOKENS, semconv.LLM_TOKENS_COMPLETION),
-    "total_tokens": (semconv.LLM_TOKENS_TOTAL,),
+    "total_tokens": (None, semconv.LLM_TOKENS_TOTAL),
     "cache_read_tokens": (semconv.GEN_AI_CACHE_READ_TOKENS, semconv.LLM_TOKENS_CACHE_READ),
     "cache_write_tokens": (semconv.GEN_AI_CACHE_WRITE_TOKENS, semconv.LLM_TOKENS_CACHE_WRITE),
     "audio_input_tokens": (semconv.GEN_AI_AUDIO_INPUT_TOKENS, semconv.LLM_TOKENS_AUDIO_INPUT),
@@ -26,6 +27,17 @@ _ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "audio_output_tokens": (semconv.GEN_AI_AUDIO_OUTPUT_TOKENS, semconv.LLM_TOKENS_AUDIO_OUTPUT),
 }
 COUNTS: Final = tuple(_ATTRIBUTES)
+#: where usage objects have more than the plain counts
+_FURTHER: Final = frozenset(
+    (
+        "prompt_tokens_details",
+        "input_tokens_details",
+        "completion_tokens_details",
+        "output_tokens_details",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    )
+)
 
 
 def read_usage(usage: Any) -> Usage | None:
@@ -42,8 +54,9 @@ def read_usage(usage: Any) -> Usage | None:
     if inputs is None and outputs is None and total is None:
         return None
     counts: dict[str, int | None] = {"input_tokens": inputs, "output_tokens": outputs, "total_tokens": total}
-    _add_details(field, counts)
-    _add_anthropic_cache(field, counts, exclusive=prompt is None)
+    if type(usage) is not dict or not _FURTHER.isdisjoint(usage):
+        _add_details(field, counts)
+        _add_anthropic_cache(field, counts, exclusive=prompt is None)
     return with_total({name: count for name, count in counts.items() if count is not None})
 
 
@@ -68,8 +81,22 @@ def with_total(usage: Usage) -> Usage:
     return usage
 
 
-def usage_attributes(usage: Usage) -> dict[str, int]:
-    return {attribute: count for name, count in usage.items() for attribute in _ATTRIBUTES[name]}
+def usage_attributes(usage: Usage, conventions: Conventions) -> dict[str, int]:
+    """A total that says no more than its parts is left out where OpenInference is not asked for."""
+    attributes: dict[str, int] = {}
+    for name, count in usage.items():
+        genai, openinference = _ATTRIBUTES[name]
+        if conventions.genai and genai is not None:
+            attributes[genai] = count
+        if conventions.openinference or (genai is None and count != _sum(usage)):
+            attributes[openinference] = count
+    return attributes
+
+
+def _sum(usage: Usage) -> int | None:
+    if "input_tokens" in usage and "output_tokens" in usage:
+        return usage["input_tokens"] + usage["output_tokens"]
+    return None
 
 
 def _add_anthropic_cache(field: Callable[[str], Any], counts: dict[str, int | None], exclusive: bool) -> None:

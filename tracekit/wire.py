@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from struct import pack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceState
+
+if TYPE_CHECKING:
+    from tracekit.recording import RecordedSpan
 
 _KINDS: Final = {
     SpanKind.INTERNAL: 1,
@@ -26,10 +29,20 @@ _HAS_IS_REMOTE: Final = 0x100
 _IS_REMOTE: Final = 0x200
 _MAX_KEYS: Final = 20_000
 
-_LONG: Final = 1_024
+#: texts up to this length, and numbers, are kept with their names as they were encoded: many spans have the same
+_SHORT: Final = 32
+_REPEATING: Final = frozenset((str, int, float, bool))
+#: longer texts' lengths do not repeat
+_LONG: Final = 4_096
+
+_FLAGS: Final = tuple(b"\x85\x01" + pack("<I", flags) for flags in range(1_024))
+#: the tag of Span.attributes
+SPAN_ATTRIBUTE: Final = b"\x4a"
 
 _keys: dict[str, bytes] = {}
 _heads: dict[tuple[bytes, str, int], bytes] = {}
+_small: dict[tuple[bytes, str, type, Any], bytes] = {}
+_titles: dict[tuple[str, SpanKind], bytes] = {}
 
 
 def _varint(number: int) -> bytes:
@@ -68,25 +81,33 @@ def _key(key: str) -> bytes:
     encoded = _keys.get(key)
     if encoded is None:
         encoded = field(b"\x0a", _utf8(str(key))) + b"\x12"
-        if len(_keys) < _MAX_KEYS:
-            _keys[key] = encoded
+        _keep(_keys, key, encoded)
     return encoded
 
 
 def attributes(tag: bytes, items: Iterable[tuple[str, Any]]) -> list[bytes]:
     """KeyValues, each behind ``tag``, in pieces."""
     out: list[bytes] = []
-    append = out.append
     for name, value in items:
-        body = _utf8(value) if type(value) is str else None
-        if body is None:
-            body = _value(value)
-            key = _key(name)
-            append(b"".join((tag, size(len(key) + len(size(len(body))) + len(body)), key, size(len(body)))))
+        kind = type(value)
+        if kind is str and len(value) > _SHORT:
+            body = _utf8(value)
+            out.append(_text_head(tag, name, len(body)))
+            out.append(body)
+        elif kind in _REPEATING:
+            known = _small.get((tag, name, kind, value))
+            if known is None:
+                known = _pair(tag, name, value)
+                _keep(_small, (tag, name, kind, value), known)
+            out.append(known)
         else:
-            append(_text_head(tag, name, len(body)))
-        append(body)
+            out.append(_pair(tag, name, value))
     return out
+
+
+def _pair(tag: bytes, name: str, value: Any) -> bytes:
+    key, body = _key(name), _value(value)
+    return b"".join((tag, size(len(key) + len(size(len(body))) + len(body)), key, size(len(body)), body))
 
 
 def _text_head(tag: bytes, name: str, length: int) -> bytes:
@@ -96,8 +117,8 @@ def _text_head(tag: bytes, name: str, length: int) -> bytes:
         key, inner = _key(name), b"\x0a" + size(length)
         whole = len(inner) + length
         known = b"".join((tag, size(len(key) + len(size(whole)) + whole), key, size(whole), inner))
-        if length < _LONG and len(_heads) < _MAX_KEYS:
-            _heads[(tag, name, length)] = known
+        if length < _LONG:
+            _keep(_heads, (tag, name, length), known)
     return known
 
 
@@ -142,29 +163,62 @@ def _plain(value: Any) -> Any:
 
 
 def span(readable: ReadableSpan, items: Mapping[str, Any]) -> bytes:
-    """One Span message; ``items`` are its attributes."""
+    """One Span message of any span; ``items`` are its attributes."""
     context: SpanContext = readable.context
     parent = readable.parent
-    name = _utf8(readable.name)
-    out = [
-        b"\x0a\x10",
-        context.trace_id.to_bytes(16, "big"),
-        b"\x12\x08",
-        context.span_id.to_bytes(8, "big"),
-    ]
+    parts = [b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id.to_bytes(8, "big")]
     if context.trace_state:
-        out.append(field(b"\x1a", _utf8(context.trace_state.to_header())))
+        parts.append(_state(context.trace_state))
     if parent is not None:
-        out += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
-    flags = int(context.trace_flags) & 0xFF | _HAS_IS_REMOTE
-    if parent is not None and parent.is_remote:
-        flags |= _IS_REMOTE
-    times = pack("<BQBQ", 0x39, readable.start_time or 0, 0x41, readable.end_time or 0)
-    out += (b"\x2a", size(len(name)), name, b"\x30", _SMALL[_KINDS[readable.kind]], times)
-    out += attributes(b"\x4a", items.items())
-    out += _tail(readable)
-    out.append(b"\x85\x01" + pack("<I", flags))
-    return b"".join(out)
+        parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
+    parts.append(_title(readable.name, readable.kind))
+    parts.append(pack("<BQBQ", 0x39, readable.start_time or 0, 0x41, readable.end_time or 0))
+    parts += attributes(SPAN_ATTRIBUTE, items.items())
+    parts += _tail(readable)
+    parts.append(_flags(int(context.trace_flags), parent is not None and parent.is_remote))
+    return b"".join(parts)
+
+
+def recorded_span(span: RecordedSpan, encoded: Iterable[bytes]) -> bytes:
+    """As ``span``, for one of tracekit's own, whose parts lie open; ``encoded`` are its attributes, each behind
+    ``SPAN_ATTRIBUTE``."""
+    up: Any = span.up
+    own_parent = type(up) is int
+    parts = [b"\x0a\x10", span.trace_id.to_bytes(16, "big"), b"\x12\x08", span.span_id.to_bytes(8, "big")]
+    if span.state:
+        parts.append(_state(span.state))
+    if up is not None:
+        parts += (b"\x22\x08", (up if own_parent else up.span_id).to_bytes(8, "big"))
+    parts.append(_title(span.name, span.kind))
+    parts.append(pack("<BQBQ", 0x39, span.start_time or 0, 0x41, span.end_time or 0))
+    parts += encoded
+    if span.unusual:
+        parts += _tail(span)
+    parts.append(_flags(span.flags, not own_parent and up is not None and up.is_remote))
+    return b"".join(parts)
+
+
+def _state(state: TraceState) -> bytes:
+    return field(b"\x1a", _utf8(state.to_header()))
+
+
+def _flags(flags: int, remote: bool) -> bytes:
+    return _FLAGS[flags & 0xFF | (_HAS_IS_REMOTE | _IS_REMOTE if remote else _HAS_IS_REMOTE)]
+
+
+def _title(name: str, kind: SpanKind) -> bytes:
+    """Span.name and Span.kind, which most spans share with many others."""
+    known = _titles.get((name, kind))
+    if known is None:
+        known = field(b"\x2a", _utf8(name)) + b"\x30" + _SMALL[_KINDS[kind]]
+        _keep(_titles, (name, kind), known)
+    return known
+
+
+def _keep(cache: dict[Any, bytes], key: Any, value: bytes) -> None:
+    if len(cache) >= _MAX_KEYS:
+        cache.clear()
+    cache[key] = value
 
 
 def _tail(readable: ReadableSpan) -> list[bytes]:
@@ -246,11 +300,11 @@ def _fields(message: bytes) -> dict[int, int | bytes]:
     at = 0
     try:
         while at < len(message):
-            tag, at = _read_varint(message, at)
+            tag, at = read_varint(message, at)
             if tag & 7 == 0:
-                found[tag >> 3], at = _read_varint(message, at)
+                found[tag >> 3], at = read_varint(message, at)
             elif tag & 7 == 2:
-                length, at = _read_varint(message, at)
+                length, at = read_varint(message, at)
                 found[tag >> 3] = message[at : at + length]
                 at += length
             else:
@@ -260,7 +314,7 @@ def _fields(message: bytes) -> dict[int, int | bytes]:
     return found
 
 
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+def read_varint(message: bytes, at: int) -> tuple[int, int]:
     number = shift = 0
     while True:
         byte = message[at]

@@ -1,8 +1,10 @@
 """One peer, one mode, in this process; prints one JSON line.
 
 paced   bursts of five calls, 20 ms apart: queues never fill; the median call's time
+large   the same, one span a call, with 10 kB of arguments
 flat    calls without a pause on one thread, then flush
 async   calls by 100 tasks on one event loop, then flush
+memory  calls in rounds of 10,000 spans with a flush behind each: resident memory over time
 
 What is warm before the clock starts: 100 calls and their flush, so that imports and connections are not measured.
 """
@@ -16,13 +18,17 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.sdk_overhead import peers, workload
 
+MODES = ("paced", "large", "flat", "async", "memory")
 _BURST, _GAP = 5, 0.02
 _TASKS = 100
 _WARM_UP = 100
+_ROUND = 3_334
+_PAGE = resource.getpagesize()
 
 
 def _calls(function: Callable[[str], Any], calls: int, paced: bool) -> list[int]:
@@ -54,13 +60,15 @@ async def _tasks(function: Callable[[str], Any], calls: int) -> None:
 
 def measure(peer: str, mode: str, calls: int, endpoint: str) -> dict[str, Any]:
     wrap, flush = peers.setup(peer, endpoint)
-    function = workload.build_async(wrap) if mode == "async" else workload.build(wrap)
+    build = {"async": workload.build_async, "large": workload.build_large}.get(mode, workload.build)
+    function = build(wrap)
+    per_call = 1 if mode == "large" else workload.SPANS_PER_CALL
 
     def run(count: int) -> list[int]:
         if mode == "async":
             asyncio.run(_tasks(function, count))
             return []
-        return _calls(function, count, mode == "paced")
+        return _calls(function, count, mode in ("paced", "large"))
 
     run(_WARM_UP)
     flush()
@@ -70,27 +78,46 @@ def measure(peer: str, mode: str, calls: int, endpoint: str) -> dict[str, Any]:
     produced = time.perf_counter()
     flush()
     flushed = time.perf_counter()
-    spans = workload.SPANS_PER_CALL * calls
-    per_span = 1e6 / spans
+    per_span = 1e6 / (per_call * calls)
     return {
         "peer": peer,
         "mode": mode,
-        "produced": workload.SPANS_PER_CALL * (calls + _WARM_UP),
+        "produced": per_call * (calls + _WARM_UP),
         "cpu_us": (time.process_time() - cpu) * per_span,
-        "wall_us": times[len(times) // 2] / 1e3 / workload.SPANS_PER_CALL if times else (produced - wall) * per_span,
+        "wall_us": times[len(times) // 2] / 1e3 / per_call if times else (produced - wall) * per_span,
         "flush_s": flushed - produced,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
+def memory(peer: str, calls: int, endpoint: str) -> dict[str, Any]:
+    """Megabytes resident after each tenth of the calls, and their number of spans."""
+    wrap, flush = peers.setup(peer, endpoint)
+    function = workload.build(wrap)
+    resident: list[float] = []
+    done = 0
+    while done < calls:
+        for number in range(done, min(calls, done + _ROUND)):
+            function(workload.question(number))
+        before, done = done, min(calls, done + _ROUND)
+        flush()
+        if done * 10 // calls > before * 10 // calls:
+            resident.append(round(int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE / 2**20, 1))
+    return {"peer": peer, "mode": "memory", "produced": workload.SPANS_PER_CALL * calls, "resident_mb": resident}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("peer", choices=peers.NAMES)
-    parser.add_argument("mode", choices=("paced", "flat", "async"))
+    parser.add_argument("mode", choices=MODES)
     parser.add_argument("calls", type=int)
     parser.add_argument("endpoint")
     given = parser.parse_args()
-    print(json.dumps(measure(given.peer, given.mode, given.calls, given.endpoint)), flush=True)
+    if given.mode == "memory":
+        found = memory(given.peer, given.calls, given.endpoint)
+    else:
+        found = measure(given.peer, given.mode, given.calls, given.endpoint)
+    print(json.dumps(found), flush=True)
     os._exit(0)
 
 

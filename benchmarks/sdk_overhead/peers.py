@@ -4,7 +4,8 @@ floor       the undecorated functions
 otel        opentelemetry-sdk by hand: one span a call, JSON input and output, batch processor as it comes (queue 2,048)
 otel_bigq   the same with a queue of 200,000, so that nothing is dropped: the true cost of every span sent
 otel_gzip   otel with its gzip
-tracekit    ``@trace``: both conventions' attributes (two to three times as many bytes), prices where installed
+langsmith   ``@traceable`` of LangSmith's client, where that is installed
+tracekit    ``@trace`` as it comes: masked by key names, prices computed where genai-prices is installed
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from benchmarks.sdk_overhead.workload import Wrap
@@ -27,6 +30,7 @@ IMPORTS = {
         "from opentelemetry.sdk.trace.export import BatchSpanProcessor;"
         "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter"
     ),
+    "langsmith": "from langsmith import traceable",
     "tracekit": "import tracekit",
     "tracekit+init": "import tracekit; tracekit.init()",
 }
@@ -95,6 +99,21 @@ def _by_hand(tracer: Any) -> Wrap:
     return wrap
 
 
+def _langsmith(endpoint: str) -> Peer:
+    os.environ.update(
+        LANGSMITH_TRACING="true", LANGSMITH_ENDPOINT=endpoint, LANGSMITH_API_KEY="none", LANGSMITH_PROJECT="bench"
+    )
+    from langsmith import Client, traceable
+
+    client = Client()
+    kinds = {"root": "chain", "retriever": "retriever", "llm": "llm"}
+
+    def wrap(kind: str, function: Any) -> Any:
+        return traceable(run_type=kinds[kind], name=function.__name__, client=client)(function)  # type: ignore[call-overload]
+
+    return wrap, client.flush
+
+
 def _tracekit(endpoint: str) -> Peer:
     import tracekit
     from tracekit import trace
@@ -109,6 +128,15 @@ _PEERS: dict[str, Callable[[str], Peer]] = {
     "otel": _otel,
     "otel_bigq": lambda endpoint: _otel(endpoint, queue=200_000),
     "otel_gzip": lambda endpoint: _otel(endpoint, gzip=True),
+    "langsmith": _langsmith,
     "tracekit": _tracekit,
 }
 NAMES = tuple(_PEERS)
+#: what is not a part of the development environment everywhere
+_NEEDS = {"langsmith": "langsmith"}
+
+
+def missing(name: str) -> str | None:
+    """The package that a peer needs and that is not installed."""
+    package = _NEEDS.get(name)
+    return package if package is not None and find_spec(package) is None else None

@@ -78,6 +78,19 @@ def question(number: int) -> str:
     return f"What about order {number:06d}?"
 
 
+_LARGE = [{"role": "user" if n % 2 == 0 else "assistant", "content": _text(2000 + n, 1000)} for n in range(10)]
+
+
+def build_large(wrap: Wrap) -> Any:
+    """One traced function (kind root) that is given 10 kB: ten messages of 1 kB."""
+
+    def answer(messages: list[Any], options: dict[str, Any]) -> str:
+        return "yes"
+
+    traced = wrap("root", answer)
+    return lambda text: traced(_LARGE, {"question": text, "k": 5})
+
+
 def build(wrap: Wrap) -> Any:
     def retriever(question: str, k: int = 5) -> list[dict[str, Any]]:
         return _documents(len(question) + hash(question) % 1000, k)

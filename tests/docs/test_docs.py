@@ -18,6 +18,7 @@ from collector_process import CollectorProcess, collectors, until
 import tracekit
 from collector import cli, config
 from collector.api.openapi import DOCUMENT
+from tracekit.run import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,7 +27,7 @@ USER_TEXT = "\n".join(text for name, text in TEXTS.items() if "/adr/" not in nam
 COMMANDS = {
     name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
     for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
-}
+} | {"run": {*OPTIONS, "--help"}}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -111,7 +112,8 @@ def test_variables_that_are_named_are_read_and_those_of_the_sdk_are_named() -> N
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "tracekit").rglob("*.py"))
     of_sdk = set(re.findall(r"[\" `](TRACEKIT_[A-Z_]*[A-Z])", source))
     named = set(re.findall(r"\b(?:TRACEKIT|OTEL)_[A-Z_]*[A-Z]\b", USER_TEXT))
-    known = of_collector | of_sdk | set(re.findall(r"OTEL_[A-Z_]*[A-Z]", source))
+    of_others = {"OTEL_ENDPOINT", "OTEL_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"}
+    known = of_collector | of_sdk | of_others | set(re.findall(r"OTEL_[A-Z_]*[A-Z]", source))
     assert named <= known, named - known
     in_settings = set(re.findall(r"[\" ](TRACEKIT_[A-Z_]*[A-Z])", (ROOT / "tracekit/config.py").read_text("utf-8")))
     assert in_settings <= set(re.findall(r"TRACEKIT_[A-Z_]*[A-Z]", TEXTS["docs/sdk.md"]))
@@ -176,6 +178,7 @@ def run(code: str, endpoint: str, folder: Path) -> None:
         ("README.md", "shop", "What does the kettle hold?", "ada"),
         ("docs/getting-started.md", "my-app", "Does it work?", "ada"),
         ("docs/sdk.md", "shop", "What does the kettle hold?", "ada"),
+        ("docs/langchain.md", "support-bot", "What does the kettle hold?", "ada"),
     ],
 )
 def test_code_that_is_shown_runs_and_is_recorded(

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -27,7 +28,9 @@ class Recorded:
         self._memory = InMemorySpanExporter()
 
     def init(self, **settings: Any) -> None:
-        """(Re)start tracing into this memory; nothing is sent."""
+        """(Re)start tracing into this memory, in both conventions' words unless settings say otherwise; nothing is
+        sent."""
+        settings.setdefault("conventions", "all")
         if self._kind == "own":
             provider = tracekit.init(export=False, set_global=False, **settings)
         else:
@@ -116,8 +119,11 @@ class Collector:
             answer = (200, {}, b"")
         if not self.accepts(len(body)):
             return 413, {}, b""
-        if self.headers[-1].get("content-encoding") == "gzip":
+        encoding = self.headers[-1].get("content-encoding")
+        if encoding == "gzip":
             body = gzip.decompress(body)
+        elif encoding == "zstd":
+            body = zstandard.ZstdDecompressor().decompress(body)
         self.requests.append(ExportTraceServiceRequest.FromString(body))
         return answer
 

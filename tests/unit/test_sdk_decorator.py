@@ -61,16 +61,16 @@ def test_all_sorts_of_parameters(spans: Recorded) -> None:
     assert parsed(spans.attributes()["input.value"]) == {"a": 1, "b": 2, "rest": [7, 8], "x": 9, "c": 3}
 
 
-def test_secrets_are_redacted_by_name(spans: Recorded) -> None:
+def test_secrets_are_masked_by_name(spans: Recorded) -> None:
     @trace
     def call(api_key: str, max_tokens: int, **more: str) -> None: ...
 
     call("sk-123", 5, password="p", db_auth_token="t", tokens="kept")
     assert parsed(spans.attributes()["input.value"]) == {
-        "api_key": "[redacted]",
+        "api_key": "[masked]",
         "max_tokens": 5,
-        "password": "[redacted]",
-        "db_auth_token": "[redacted]",
+        "password": "[masked]",
+        "db_auth_token": "[masked]",
         "tokens": "kept",
     }
 

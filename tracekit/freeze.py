@@ -1,0 +1,174 @@
+"""Copies of plain values that nobody else can change: made on the application's thread, written as JSON on another.
+
+Texts and numbers are taken by reference, containers copied. Bounded as ``tracekit.capture`` bounds: what is not plain,
+too large, or has anything in it that its name says is a secret, is refused, and is read at once by the caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tracekit.capture import Capture
+
+#: what a number, a key or a bracket counts for, in characters
+_NODE: Final = 32
+_SCALARS: Final = frozenset((int, float, bool, type(None)))
+_CONTAINERS: Final = frozenset((dict, list, tuple))
+#: larger dicts are looked through each time
+_MAX_SHAPE: Final = 32
+_MAX_SHAPES: Final = 4_096
+#: stays negative whatever texts are added to it
+_UNKNOWN: Final = -(1 << 62)
+
+#: the redactor in use, and the sizes of the keys that are no secrets to it
+_shapes: tuple[Any, dict[Any, int]] = (None, {})
+
+
+class NotPlain(Exception):
+    """The value has parts that are no plain JSON types, are secrets by their names, or are too many."""
+
+
+def freeze(value: Any, capture: Capture) -> tuple[Any, int]:
+    """A copy of a value of plain types, and about how many characters of JSON it makes. Raises NotPlain."""
+    kind = type(value)
+    if kind is str:
+        if len(value) > capture.limits.max_chars:
+            raise NotPlain
+        return value, len(value)
+    if kind in _SCALARS:
+        return value, _NODE
+    if kind not in _CONTAINERS:
+        raise NotPlain
+    return _copied(value, kind, capture, capture.limits.max_depth, capture.limits.max_chars)
+
+
+def freeze_items(given: dict[str, Any], capture: Capture) -> int:
+    """Replace the containers among a dict's values by copies; returns about how many characters the dict makes.
+
+    The dict itself must be the caller's own. Raises NotPlain, with some values replaced already.
+    """
+    total = _NODE
+    most = capture.limits.max_chars
+    hides = capture.redactor.hides
+    for name, item in given.items():
+        if hides[name]:
+            raise NotPlain
+        kind = type(item)
+        if kind is str:
+            total += len(item)
+        elif kind in _SCALARS:
+            total += _NODE
+        elif kind in _CONTAINERS:
+            given[name], size = _copied(item, kind, capture, capture.limits.max_depth, most - total)
+            total += size
+        else:
+            raise NotPlain
+    if total > most:
+        raise NotPlain
+    return total
+
+
+def _copied(value: Any, kind: type, capture: Capture, depth: int, most: int) -> tuple[Any, int]:
+    if depth == 0 or len(value) > (most_items := capture.limits.max_items):
+        raise NotPlain
+    if kind is dict:
+        return _copied_dict(value.copy(), capture, depth, most)
+    if len(value) == 2 and capture.redactor.is_secret_pair(value):
+        raise NotPlain
+    copied = list(value)
+    total = _NODE
+    of, shapes = _shapes
+    if of is not capture.redactor or depth < 2:
+        shapes = {}
+    for number, item in enumerate(copied):
+        kind_of = type(item)
+        if kind_of is str:
+            total += len(item)
+        elif kind_of in _SCALARS:
+            total += _NODE
+        elif kind_of is dict:
+            # Lists of small dicts (messages, documents) are most of what applications pass: without a call each.
+            if len(item) > most_items:
+                raise NotPlain
+            copied[number] = item = item.copy()
+            size = shapes.get(tuple(item), _UNKNOWN)
+            for part in item.values():
+                if type(part) is str:
+                    size += len(part)
+                elif type(part) not in _SCALARS:
+                    size = _UNKNOWN
+                    break
+            total += size if size >= 0 else _copied_dict(item, capture, depth - 1, most - total)[1]
+        elif kind_of in _CONTAINERS:
+            copied[number], size = _copied(item, kind_of, capture, depth - 1, most - total)
+            total += size
+        else:
+            raise NotPlain
+        if total > most:
+            raise NotPlain
+    return copied if kind is list else tuple(copied), total
+
+
+def _copied_dict(copied: dict[Any, Any], capture: Capture, depth: int, most: int) -> tuple[Any, int]:
+    """``copied`` with its containers replaced by copies."""
+    keys = tuple(copied)
+    of, shapes = _shapes
+    if of is not capture.redactor:
+        shapes = _shapes_of(capture.redactor)
+    total = shapes.get(keys)
+    if total is None:
+        total = _shape(keys, copied, capture, shapes)
+    for item in copied.values():
+        kind = type(item)
+        if kind is str:
+            total += len(item)
+        elif kind not in _SCALARS:
+            total += _copy_containers(copied, capture, depth, most - total)
+            break
+    if total > most or depth == 0:
+        raise NotPlain
+    return copied, total
+
+
+def _copy_containers(copied: dict[Any, Any], capture: Capture, depth: int, most: int) -> int:
+    total = 0
+    for key, item in copied.items():
+        kind = type(item)
+        if kind is str:
+            total += len(item)
+        elif kind in _CONTAINERS:
+            copied[key], size = _copied(item, kind, capture, depth - 1, most - total)
+            total += size
+        elif kind not in _SCALARS:
+            raise NotPlain
+        if total > most:
+            raise NotPlain
+    return total
+
+
+def _shape(keys: tuple[Any, ...], copied: dict[Any, Any], capture: Capture, shapes: dict[Any, int]) -> int:
+    """What a dict's keys and brackets make. The same few shapes come again and again, and need no second look."""
+    redactor = capture.redactor
+    hides = redactor.hides
+    if len(keys) > capture.limits.max_items or any(type(key) is not str or hides[key] for key in keys):
+        raise NotPlain
+    if "value" in copied or "Value" in copied:
+        if redactor.names_secret(copied):
+            raise NotPlain
+        return _size_of(keys)
+    size = _size_of(keys)
+    if len(keys) <= _MAX_SHAPE:
+        if len(shapes) >= _MAX_SHAPES:
+            shapes.clear()
+        shapes[keys] = size
+    return size
+
+
+def _size_of(keys: tuple[str, ...]) -> int:
+    return _NODE * (len(keys) + 1) + sum(map(len, keys))
+
+
+def _shapes_of(redactor: Any) -> dict[Any, int]:
+    global _shapes
+    _shapes = (redactor, {})
+    return _shapes[1]
