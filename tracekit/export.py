@@ -236,21 +236,27 @@ class Exporter:
     def _take(self, most_bytes: int) -> Batch:
         """Encode the next spans."""
         parts: list[Part] = []
-        total = 0
-        while self._queue and len(parts) < _BATCH_SPANS:
-            with self._lock:
-                span, size = self._queue[0]
-                if parts and total + size > most_bytes:
-                    break
-                self._queue.popleft()
-                self._bytes -= size
+        for span in self._next(most_bytes):
             try:
                 parts.append(self._encoder.encode(span))
-                total += len(parts[-1][2])
             except Exception as error:  # noqa: BLE001 - one bad span loses itself, not its batch
                 swallow("encode", error)
                 self.ledger.answered(True, 0, 1)
         return batch_of(parts)
+
+    def _next(self, most_bytes: int) -> list[ReadableSpan]:
+        """Spans for one request. In one go, so that the application's threads wait once for the lock."""
+        found: list[ReadableSpan] = []
+        total = 0
+        with self._lock:
+            while self._queue and len(found) < _BATCH_SPANS:
+                size = self._queue[0][1]
+                if found and total + size > most_bytes:
+                    break
+                total += size
+                found.append(self._queue.popleft()[0])
+            self._bytes -= total
+        return found
 
 
 def _encoder(config: Config, earlier: str | None = None) -> Encoder:
