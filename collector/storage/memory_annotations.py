@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -14,19 +15,20 @@ from collector.storage import cursor, keyset
 from collector.storage.annotations_api import MAX_OF_TRACE, AnnotationPage, AnnotationQuery
 
 
-class MemoryAnnotations:
-    """``span_ids_of`` says which spans of a trace are stored."""
+class MemoryAnnotations(ABC):
+    """``AnnotationStore`` over a dict."""
 
     def __init__(self) -> None:
         self._annotations: dict[bytes, Annotation] = {}
         self._annotations_lock = threading.RLock()
 
+    @abstractmethod
     def project_of(self, trace_id: bytes | None) -> str | None:
         """The project of a trace that has been summarised."""
-        raise NotImplementedError
 
+    @abstractmethod
     def span_ids_of(self, trace_id: bytes) -> set[bytes]:
-        raise NotImplementedError
+        """The spans of a trace that are stored."""
 
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
         with self._annotations_lock:

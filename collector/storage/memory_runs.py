@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,7 +13,7 @@ from collector.model import Span, SpanBatch
 from collector.storage.runs_api import AttachmentInfo, Run, RunPage, RunQuery, RunResult, SpansOf
 
 
-class MemoryRuns:
+class MemoryRuns(ABC):
     """``RunStore`` over dicts."""
 
     def __init__(self) -> None:
@@ -20,9 +21,9 @@ class MemoryRuns:
         self._attachments: dict[bytes, dict[str, Attachment]] = {}
         self._runs_lock = threading.RLock()
 
+    @abstractmethod
     def replace_spans(self, batch: SpanBatch, keys: set[tuple[bytes, bytes]]) -> None:
         """Store the batch in the place of the spans of these (trace id, span id), in one step."""
-        raise NotImplementedError
 
     def submit_runs(self, changes: Sequence[RunChange], spans_of: SpansOf) -> Future[RunResult]:
         with self._runs_lock:
