@@ -12,9 +12,10 @@ help: ## Show this list
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	grep -v '^langsmith==' constraints.txt > $(VENV)/beside.txt # an older client of LangSmith's, beside the current one
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/beside.txt \
-	  --upgrade --target $(VENV)/langsmith-0.4.60 langsmith==0.4.60
+	$(PYTHON) -m venv $(VENV)/langsmith-0.4.60 # an older client of LangSmith's, in an environment of its own
+	@grep -v '^langsmith==' constraints.txt > $(VENV)/langsmith-0.4.60/constraints.txt
+	$(VENV)/langsmith-0.4.60/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint $(VENV)/langsmith-0.4.60/constraints.txt langsmith==0.4.60
 	@touch $(STAMP)
 
 setup: $(STAMP) ## Create .venv with everything
