@@ -57,8 +57,8 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Filled with the demo's traces; tests may add to projects of their own."""
     with collectors(tmp_path_factory.mktemp("pages")) as start:
         stage = Stage(start())
