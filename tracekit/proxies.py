@@ -109,9 +109,11 @@ class _Proxy:
             observer.end(None, False, self._tracekit_stream)
 
     def _tracekit_texts(self, texts: Any) -> Any:
+        """The stream's iterator over texts, watched. Of the two proxies, each has its own: one waits, one awaits."""
         raise NotImplementedError
 
     def _tracekit_final(self, wait: Callable[[], Any]) -> Any:
+        """The whole answer once ``wait`` has it, watched; as above, each proxy has its own."""
         raise NotImplementedError
 
     def _tracekit_entered(self, entered: Any) -> Any:

@@ -127,7 +127,7 @@ def by_hand() -> None:
 
 
 def of_another_library(provider: Any) -> None:
-    tracer = provider.get_tracer("another.library")
+    tracer = provider.get_tracer("another.instrumentation")
     with tracer.start_as_current_span(f"GET /users/{C['foreign name mail']}") as span:
         span.set_attribute("http.request.header.authorization", C["foreign header"])
         span.set_attribute("http.url", f"https://u:{C['foreign url password']}@api.example/?q=1")

@@ -116,7 +116,7 @@ def test_half_a_secret_is_masked_where_a_value_is_cut(before: int) -> None:
 
 
 def by_another_library(provider: Any) -> None:
-    tracer = provider.get_tracer("another.library")
+    tracer = provider.get_tracer("another.instrumentation")
     with tracer.start_as_current_span("GET /ada@example.com") as span:
         span.set_attribute("http.request.header.authorization", SECRET)
         span.set_attribute("http.request.method", "GET")

@@ -196,7 +196,7 @@ def test_other_instrumentations_share_the_trace(collector: Collector) -> None:
         import tracekit
         from opentelemetry import trace as otel
         tracekit.init()
-        other = otel.get_tracer("other.library")
+        other = otel.get_tracer("other.instrumentation")
         with tracekit.trace.span("ours"):
             with other.start_as_current_span("theirs"):
                 with tracekit.trace.span("inner"): pass
