@@ -106,11 +106,13 @@ def spans_of(data: bytes) -> list[Span]:
 class Original:
     """One compressed chunk, parsed once; its spans are decoded when they are asked for, which costs far more."""
 
-    __slots__ = ("_message", "_resources", "_spans")
+    __slots__ = ("_message", "_resources", "_spans", "raw")
 
     def __init__(self, data: bytes) -> None:
         """Raises ``zstandard.ZstdError`` or ``DecodeError`` where the data is damaged."""
-        self._message = TracesData.FromString(decompress(data))
+        #: a serialised OTLP ``TracesData``: of chunks that are written one behind the other it is one again
+        self.raw = decompress(data)
+        self._message = TracesData.FromString(self.raw)
         self._resources: dict[int, Attributes] = {}
         self._spans = [
             (wired, number, scope_spans.scope.name or None)
@@ -132,6 +134,28 @@ class Original:
         span = _span_of(wired, resource, scope)
         span.position = position
         return span
+
+    def part(self, positions: Iterable[int]) -> bytes:
+        """As ``raw``, with these spans alone."""
+        wanted = set(positions)
+        if len(wanted) == len(self._spans):
+            return self.raw
+        parts, position = [], 0
+        for resource_spans in self._message.resource_spans:
+            groups = []
+            for scope_spans in resource_spans.scope_spans:
+                found = []
+                for wired in scope_spans.spans:
+                    if position in wanted:
+                        found.append(wire.field(2, wired.SerializeToString()))
+                    position += 1
+                if found:
+                    head = wire.field(1, scope_spans.scope.SerializeToString()) + _schema_url(scope_spans)
+                    groups.append(wire.message(2, (head, *found)))
+            if groups:
+                head = wire.field(1, resource_spans.resource.SerializeToString()) + _schema_url(resource_spans)
+                parts.append(wire.message(1, (head, *groups)))
+        return b"".join(parts)
 
     def texts(self, wanted: Callable[[str], bool]) -> Iterator[str]:
         """Names and status messages of all spans, and the strings in their attributes and those of their events
