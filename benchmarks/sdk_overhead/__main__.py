@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.sdk_overhead import peers
 from benchmarks.sdk_overhead.workload import SPANS_PER_CALL
 
-_CALLS = {"paced": 300, "large": 300, "flat": 3_000, "async": 1_200}
+_CALLS = {"paced": 300, "large": 300, "records": 300, "text": 300, "flat": 3_000, "async": 1_200}
 _IMPORT_RUNS = 5
 #: what would change what is measured: bytecode is always there where packages are installed
 _LEFT_OUT = ("OTEL_", "TRACEKIT_", "LANG", "PYTHONDONTWRITEBYTECODE")
@@ -99,7 +99,7 @@ def report(rows: list[dict[str, Any]], names: list[str], modes: list[str]) -> No
         of = {name: [row for row in rows if row["peer"] == name and row["mode"] == mode] for name in names}
         floor_cpu, floor_wall = (_median(of["floor"], key) if "floor" in of else 0.0 for key in ("cpu_us", "wall_us"))
         base = of.get("otel_bigq")
-        wall_is = "median call" if mode in ("paced", "large") else "whole run"
+        wall_is = "whole run" if mode in ("flat", "async") else "median call"
         print(f"\n{mode}, wall: {wall_is} (floor: {floor_cpu:.1f} us CPU, {floor_wall:.1f} us wall a span)\n")
         print(
             "| peer | added CPU us/span | added wall us/span | x otel_bigq CPU | x wall | arrived | B/span | RSS MB |"

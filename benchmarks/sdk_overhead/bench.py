@@ -1,7 +1,9 @@
 """One peer, one mode, in this process; prints one JSON line.
 
 paced   bursts of five calls, 20 ms apart: queues never fill; the median call's time
-large   the same, one span a call, with 10 kB of arguments
+large   the same, one span a call, with 10 kB of arguments: ten messages
+records the same with 45 small dicts
+text    the same with one text
 flat    calls without a pause on one thread, then flush
 async   calls by 100 tasks on one event loop, then flush
 memory  calls in rounds of 10,000 spans with a flush behind each: resident memory over time
@@ -23,7 +25,9 @@ from typing import Any
 
 from benchmarks.sdk_overhead import peers, workload
 
-MODES = ("paced", "large", "flat", "async", "memory")
+MODES = ("paced", "large", "records", "text", "flat", "async", "memory")
+#: modes of one span a call
+SINGLE = {"large": workload.build_large, "records": workload.build_records, "text": workload.build_text}
 _BURST, _GAP = 5, 0.02
 _TASKS = 100
 _WARM_UP = 100
@@ -60,15 +64,15 @@ async def _tasks(function: Callable[[str], Any], calls: int) -> None:
 
 def measure(peer: str, mode: str, calls: int, endpoint: str) -> dict[str, Any]:
     wrap, flush = peers.setup(peer, endpoint)
-    build = {"async": workload.build_async, "large": workload.build_large}.get(mode, workload.build)
+    build = {"async": workload.build_async, **SINGLE}.get(mode, workload.build)
     function = build(wrap)
-    per_call = 1 if mode == "large" else workload.SPANS_PER_CALL
+    per_call = 1 if mode in SINGLE else workload.SPANS_PER_CALL
 
     def run(count: int) -> list[int]:
         if mode == "async":
             asyncio.run(_tasks(function, count))
             return []
-        return _calls(function, count, mode in ("paced", "large"))
+        return _calls(function, count, mode == "paced" or mode in SINGLE)
 
     run(_WARM_UP)
     flush()

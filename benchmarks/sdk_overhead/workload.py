@@ -91,6 +91,32 @@ def build_large(wrap: Wrap) -> Any:
     return lambda text: traced(_LARGE, {"question": text, "k": 5})
 
 
+_RECORDS = [{"id": n, "title": _text(3000 + n, 20), "text": _text(4000 + n, 170), "score": n / 7} for n in range(45)]
+
+
+def build_records(wrap: Wrap) -> Any:
+    """As ``build_large``: 10 kB in 45 small dicts."""
+
+    def answer(records: list[Any], k: int) -> str:
+        return "yes"
+
+    traced = wrap("root", answer)
+    return lambda text: traced(_RECORDS, 5)
+
+
+_LONG = _text(5000, 10_000)
+
+
+def build_text(wrap: Wrap) -> Any:
+    """As ``build_large``: 10 kB in one text."""
+
+    def answer(text: str, k: int) -> str:
+        return "yes"
+
+    traced = wrap("root", answer)
+    return lambda text: traced(_LONG, 5)
+
+
 def build(wrap: Wrap) -> Any:
     def retriever(question: str, k: int = 5) -> list[dict[str, Any]]:
         return _documents(len(question) + hash(question) % 1000, k)
