@@ -240,6 +240,8 @@ class Chunk:
     trace_id: bytes
     data: bytes
     span_count: int
+    #: the collectors that sent it on (``collector.via``), where one did
+    via: str | None = None
 
 
 @dataclass(slots=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector.queue.api import BuriedItem, Item, ItemState, QueueStats
+
+if TYPE_CHECKING:
+    from collector.storage.forward_api import Follow
 
 
 @dataclass(slots=True)
@@ -128,6 +131,45 @@ class MemoryQueue:
         counts = {state: sum(e.state == state for e in mine) for state in ("ready", "claimed", "buried")}
         oldest = min((e.created_ns for e in mine if e.state != "buried"), default=now_ns)
         return QueueStats(**counts, lag_ns=max(0, now_ns - oldest))
+
+    # for the store in memory, whose destinations settle items as SQL does within a transaction
+
+    def settle(self, item: Item, follows: Iterable[Follow]) -> bool:
+        with self._lock:
+            entry = self._ours(item)
+            if entry is None:
+                return False
+            del self._entries[entry.id]
+            for follow in follows:
+                payload = None if follow.payload is None else dict(follow.payload)
+                new = self._add(follow.consumer, entry.batch_id, payload, entry.created_ns)
+                new.due_ns = follow.due_ns
+                if follow.reason is not None:
+                    new.state, new.reason, new.attempts = "buried", follow.reason, item.attempts
+            return True
+
+    def forget(self, consumers: Iterable[str]) -> None:
+        with self._lock:
+            self._entries = {key: entry for key, entry in self._entries.items() if entry.consumer not in consumers}
+
+    def entries_of(self, consumer: str) -> list[_Entry]:
+        with self._lock:
+            return [entry for entry in self._entries.values() if entry.consumer == consumer]
+
+    def batches_of(self, consumer: str) -> set[int]:
+        return {entry.batch_id for entry in self.entries_of(consumer)}
+
+    def revive_of_batch(self, consumer: str, batch_id: int) -> None:
+        for entry in self.entries_of(consumer):
+            if entry.state == "buried" and entry.batch_id == batch_id:
+                self.revive(consumer, item_id=entry.id)
+
+    def drop_buried(self, consumer: str, item_id: int | None) -> int:
+        with self._lock:
+            gone = [entry.id for entry in self._buried(consumer) if item_id in (None, entry.id)]
+            for one in gone:
+                del self._entries[one]
+            return len(gone)
 
     def _add(self, consumer: str, batch_id: int, payload: dict[str, Any] | None, now_ns: int) -> _Entry:
         self._added += 1

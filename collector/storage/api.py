@@ -14,6 +14,7 @@ from collector.filters.nodes import Node
 from collector.model import Cost, Span, SpanBatch, SummaryUpdate, TraceSummary, Usage
 from collector.queue.api import Item
 from collector.storage.annotations_api import AnnotationReader, AnnotationStore
+from collector.storage.forward_api import ForwardStore
 from collector.storage.projects_api import ProjectStore
 from collector.storage.runs_api import RunStore
 
@@ -252,7 +253,7 @@ class SummaryStore(Protocol):
         ...
 
 
-class Store(SpanWriter, Reader, AnnotationStore, RunStore, ProjectStore, SummaryStore, Protocol):
+class Store(SpanWriter, Reader, AnnotationStore, RunStore, ProjectStore, SummaryStore, ForwardStore, Protocol):
     """One engine's whole. ``run_consumers`` is the composition root's business, not the store's."""
 
     def check_writable(self) -> None:

@@ -29,6 +29,7 @@ from collector.storage.api import (
     WriteResult,
 )
 from collector.storage.memory_annotations import MemoryAnnotations
+from collector.storage.memory_forward import MemoryForward
 from collector.storage.memory_projects import MemoryProjects
 from collector.storage.memory_runs import MemoryRuns
 from collector.storage.memory_usage import Group, group_value, in_range, usage_row
@@ -45,7 +46,7 @@ class _Original:
     words: list[set[str]] = field(default_factory=list)
 
 
-class MemoryStore(MemoryAnnotations, MemoryRuns, MemoryProjects):
+class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects):
     """``Store`` and ``SummaryStore`` over dicts. Each batch puts an item for each consumer on ``queue``; without one,
     every claim counts as ours."""
 
@@ -53,6 +54,7 @@ class MemoryStore(MemoryAnnotations, MemoryRuns, MemoryProjects):
         MemoryAnnotations.__init__(self)
         MemoryRuns.__init__(self)
         MemoryProjects.__init__(self)
+        MemoryForward.__init__(self)
         self.queue = queue
         self._consumers = tuple(consumers)
         self._subscribers: list[Callable[[], None]] = []
@@ -83,6 +85,7 @@ class MemoryStore(MemoryAnnotations, MemoryRuns, MemoryProjects):
             if stored and self.queue:
                 for consumer in self._consumers:
                     self.queue.put(consumer, batch_id, now_ns=time.time_ns())
+                self.queue_for_destinations(batch_id, stored)
         if stored:
             for tell in self._subscribers:
                 tell()

@@ -30,10 +30,16 @@ class MemoryAnnotations(ABC):
     def span_ids_of(self, trace_id: bytes) -> set[bytes]:
         """The spans of a trace that are stored."""
 
+    @abstractmethod
+    def queue_annotations(self, ids: Sequence[bytes]) -> None:
+        """Leave an item for each destination that takes annotations."""
+
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
         with self._annotations_lock:
             now = time.time_ns()
-            return _done([self._put_annotation(item, now + number) for number, item in enumerate(annotations)])
+            kept = [self._put_annotation(item, now + number) for number, item in enumerate(annotations)]
+            self.queue_annotations([item.id for item in kept if item.id is not None])
+            return _done(kept)
 
     def change_annotation(self, annotation_id: bytes, changes: Mapping[str, Any]) -> Future[Annotation | None]:
         with self._annotations_lock:
@@ -42,6 +48,7 @@ class MemoryAnnotations(ABC):
                 return _done(None)
             changed = replace(known, **changes, updated_ns=time.time_ns())
             self._annotations[annotation_id] = changed
+            self.queue_annotations([annotation_id])
             return _done(replace(changed))
 
     def delete_annotation(self, annotation_id: bytes) -> Future[bool]:

@@ -17,6 +17,7 @@ from collector.storage.api import Refused, StorageError
 from collector.storage.sql.annotation_rows import COLUMNS, annotation_of, row_of, said_of
 from collector.storage.sql.engine import Database
 from collector.storage.sql.filters import Where
+from collector.storage.sql.forward import queue_annotations
 
 T = TypeVar("T")
 
@@ -41,7 +42,10 @@ class SqlAnnotations:
 
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
         def job(connection: Connection) -> list[Annotation]:
-            return _put(connection, annotations, time.time_ns())
+            now = time.time_ns()
+            kept = _put(connection, annotations, now)
+            queue_annotations(connection, [item.id for item in kept if item.id is not None], now)
+            return kept
 
         return self._write(job)
 
@@ -56,6 +60,7 @@ class SqlAnnotations:
             connection.execute(
                 text(f"UPDATE annotations SET {assignments} WHERE id = :id"), {**cells, "id": annotation_id}
             )
+            queue_annotations(connection, [annotation_id], time.time_ns())
             return changed
 
         return self._write(job)

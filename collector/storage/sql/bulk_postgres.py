@@ -14,7 +14,7 @@ from collector.storage.sql.errors import is_duplicate
 from collector.storage.sql.rows import CALL_COLUMNS, SPAN_COLUMNS, Row, SpanRows
 from collector.storage.sql.tables import metadata
 
-_ORIGINAL_COLUMNS: Final = ("id", "batch_id", "trace_id", "data")
+_ORIGINAL_COLUMNS: Final = ("id", "batch_id", "trace_id", "data", "via")
 _NO_CALL: Final = (None,) * len(CALL_COLUMNS)
 _RESERVE = text(
     "SELECT nextval('batches_id_seq'), array(SELECT nextval('originals_id_seq') FROM generate_series(1, :count))"

@@ -16,7 +16,7 @@ from collector.storage.sql.rows import PLAIN_COLUMNS, SPAN_COLUMNS, Row, SpanRow
 
 #: Rows per statement. 32 rows of a span are 1120 variables of the 32766 that SQLite allows.
 _SIZES: Final = (32, 8, 1)
-_ORIGINAL_COLUMNS: Final = ("id", "batch_id", "trace_id", "data")
+_ORIGINAL_COLUMNS: Final = ("id", "batch_id", "trace_id", "data", "via")
 
 
 def reserve(connection: Connection, originals: int) -> tuple[int, Sequence[int]]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, text
 
+from collector.destinations import PREFIX
 from collector.model import SpanBatch
 from collector.storage.api import WriteResult
 from collector.storage.sql import bulk_postgres, bulk_sqlite
@@ -27,6 +28,10 @@ _ADD_BATCH = text("INSERT INTO batches (id, created_ns, span_count) VALUES (:id,
 _ADD_ITEM = text(
     "INSERT INTO queue_items (consumer, batch_id, state, attempts, created_ns, due_ns) "
     "VALUES (:consumer, :batch_id, 'ready', 0, :now, :now)"
+)
+_ADD_FORWARDS = text(
+    "INSERT INTO queue_items (consumer, batch_id, state, attempts, created_ns, due_ns) "
+    f"SELECT '{PREFIX}' || d.id, :batch_id, 'ready', 0, :now, :now FROM destinations d"
 )
 _STORED_PER_ORIGINAL = text(
     "SELECT original_id, count(*) FROM spans WHERE original_id BETWEEN :first AND :last "
@@ -57,7 +62,7 @@ class Inserter:
             for span in batch.spans:
                 add_span(rows, span, projects[span.project], id_of[span.chunk])
         originals = [
-            (original_id, batch_id, batch.chunks[chunk].trace_id, batch.chunks[chunk].data)
+            (original_id, batch_id, batch.chunks[chunk].trace_id, batch.chunks[chunk].data, batch.chunks[chunk].via)
             for batch, id_of in zip(batches, original_ids, strict=True)
             for chunk, original_id in id_of.items()
         ]
@@ -94,6 +99,7 @@ class Inserter:
         if self._consumers:
             items = [{"consumer": consumer, "batch_id": batch_id, "now": now} for consumer in self._consumers]
             connection.execute(_ADD_ITEM, items)
+        connection.execute(_ADD_FORWARDS, {"batch_id": batch_id, "now": now})
 
 
 def _find_projects(connection: Connection, names: list[str]) -> dict[str, int]:

@@ -79,7 +79,7 @@ class SqlQueue:
 
     def set_aside(self, item: Item, payload: dict[str, Any], *, reason: str, now_ns: int) -> bool:
         values = {"consumer": item.consumer, "batch_id": item.batch_id, "attempts": item.attempts, "now": now_ns}
-        return self._change(_SET_ASIDE, **values, payload=_json(payload), reason=_clean(reason)) > 0
+        return self._change(_SET_ASIDE, **values, payload=_json(payload), reason=clean_reason(reason)) > 0
 
     def claim(self, consumer: str, worker: str, *, limit: int, lease_ns: int, now_ns: int) -> list[Item]:
         token = secrets.token_hex(8)
@@ -110,10 +110,10 @@ class SqlQueue:
         return self._database.write(lambda connection: remove_claimed(connection, items)).result()
 
     def retry(self, item: Item, *, at_ns: int, error: str) -> bool:
-        return self._change(_RETRY, token=item.token, ids=[item.id], at=at_ns, error=_clean(error)) > 0
+        return self._change(_RETRY, token=item.token, ids=[item.id], at=at_ns, error=clean_reason(error)) > 0
 
     def bury(self, item: Item, *, reason: str) -> bool:
-        return self._change(_BURY, token=item.token, ids=[item.id], error=_clean(reason)) > 0
+        return self._change(_BURY, token=item.token, ids=[item.id], error=clean_reason(reason)) > 0
 
     def release(self, items: list[Item]) -> int:
         def job(connection: Connection) -> int:
@@ -181,7 +181,7 @@ def _chosen(consumer: str | None, item_id: int | None) -> tuple[str, dict[str, A
     return " AND ".join(["state = 'buried'", *(f"{name} = :{name}" for name in values)]), values
 
 
-def _clean(reason: str) -> str:
+def clean_reason(reason: str) -> str:
     """PostgreSQL's texts hold no NUL, UTF-8 no lone surrogates."""
     return reason[:MAX_REASON].replace("\0", "").encode("utf-8", "replace").decode()
 

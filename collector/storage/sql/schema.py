@@ -5,6 +5,7 @@ Alembic is imported only to migrate: a start on a current or an empty database d
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -14,7 +15,7 @@ from collector.storage.sql import search
 from collector.storage.sql.tables import metadata
 
 #: Revisions of ``collector/storage/migrations``, oldest first; the last one is what ``tables`` says.
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 HEAD: Final = REVISIONS[-1]
 
 #: Any number, the same in every program that starts on this database.
@@ -51,6 +52,7 @@ def create(connection: Connection, name: str) -> None:
     metadata.create_all(connection, checkfirst=False)
     for statement in (*search.CREATE[connection.dialect.name], *_EXTRA[connection.dialect.name]):
         connection.execute(text(statement))
+    connection.execute(text("INSERT INTO instance VALUES (:id)"), {"id": secrets.token_hex(8)})
     connection.execute(text(_VERSION_TABLE))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 

@@ -27,6 +27,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+#: What is counted of each destination (``collector.storage.forward_api.Tally``).
+TALLY = ("sent", "skipped", "rejected", "retried", "annotated")
+
 #: Autoincrementing 64-bit key on both engines (SQLite needs INTEGER to make it the rowid).
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -55,6 +58,7 @@ originals = Table(
     Column("batch_id", BigInteger, nullable=False),
     Column("trace_id", LargeBinary(16), nullable=False),
     Column("data", LargeBinary, nullable=False),
+    Column("via", Text),  # ids of the collectors that sent it on, where one did
     Index("ix_originals_batch", "batch_id"),
 )
 
@@ -279,3 +283,26 @@ run_attachments = Table(
     Column("size", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
+
+# Where spans are sent on to. Ids are never used again: queue items name them.
+destination_table = Table(
+    "destinations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("settings", Text, nullable=False),  # JSON of what collector.destinations.Destination has beside these
+    Column("state", String(8), nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("peer", Text),
+    Column("created_ns", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in TALLY),
+    Column("last_sent_ns", BigInteger),
+    Column("last_error", Text),
+    Column("last_error_ns", BigInteger),
+    UniqueConstraint("name", name="uq_destinations_name"),
+    sqlite_autoincrement=True,
+)
+
+# One row: the collector's id.
+instance = Table("instance", metadata, Column("id", String(16), primary_key=True))
