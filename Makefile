@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PHOENIX := $(VENV)/phoenix/.installed
 
 .PHONY: help setup demo test check bench clean
 
@@ -18,12 +19,18 @@ $(STAMP): pyproject.toml constraints.txt
 	  --constraint $(VENV)/langsmith-0.4.60/constraints.txt langsmith==0.4.60
 	@touch $(STAMP)
 
+$(PHOENIX): constraints-phoenix.txt # a real Phoenix to forward to, in an environment of its own
+	$(PYTHON) -m venv $(VENV)/phoenix
+	$(VENV)/phoenix/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints-phoenix.txt arize-phoenix
+	@touch $(PHOENIX)
+
 setup: $(STAMP) ## Create .venv with everything
 
 demo: $(STAMP) ## Start the collector, run the example applications against it, stay up until Ctrl-C
 	$(BIN)/tracekit demo
 
-test: $(STAMP) ## Run every test
+test: $(STAMP) $(PHOENIX) ## Run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(STAMP) ## Lint, types and import rules
