@@ -53,6 +53,8 @@ class Record:
     is_rooted: bool = True
     run_ids: Mapping[bytes, bytes] = field(default_factory=dict)
     attachments_of: Callable[[], Sequence[Attachment]] = tuple
+    #: the collectors that it has been through, this one the last
+    via: tuple[str, ...] = ()
 
     @property
     def key(self) -> SpanKey:

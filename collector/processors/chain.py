@@ -29,7 +29,7 @@ def process(
     sanitize(batch)
     unread = {id(span) for span in batch.spans if not _read(span, on_fault)}
     if redaction is not None:
-        _redact(batch, redaction, on_fault)
+        redacted(batch, redaction, on_fault)
     if pricer is not None:
         for span in batch.spans:
             if id(span) not in unread:
@@ -55,8 +55,9 @@ def _read(span: Span, on_fault: OnFault | None) -> bool:
     return True
 
 
-def _redact(batch: SpanBatch, redaction: Redaction, on_fault: OnFault | None) -> None:
-    """Which rules hold is known once the project is; then the facts are made again of what is left."""
+def redacted(batch: SpanBatch, redaction: Redaction, on_fault: OnFault | None = None) -> None:
+    """Redact a batch whose facts are known. Which rules hold is known once the project is; then the facts are made
+    again of what is left."""
     done = redaction.redact(batch)
     for span in done.spans:
         project, service = span.project, span.service

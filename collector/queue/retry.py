@@ -23,6 +23,15 @@ class RetryLater(Exception):
         self.after_ns = after_ns
 
 
+class Pause(Exception):
+    """Raised by a handler: whatever this work needs is away, and no item is at fault. What was not completed is given
+    back, no attempt is counted, and the consumer claims nothing before ``until_ns``."""
+
+    def __init__(self, message: str, until_ns: int) -> None:
+        super().__init__(message)
+        self.until_ns = until_ns
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """Delays double from ``first_ns`` to ``most_ns``; ``attempts`` claims are made before an item is buried. What the

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import structlog
 
 from collector.queue.api import Item, Queue
-from collector.queue.retry import SECOND_NS, Bury, Poison, RetryPolicy, decide, describe
+from collector.queue.retry import SECOND_NS, Bury, Pause, Poison, RetryPolicy, decide, describe
 from collector.storage.api import Unavailable
 
 log = structlog.get_logger("collector.queue")
@@ -46,8 +46,8 @@ class Handler(Protocol):
 
     Does what the items stand for, and removes them in the same transaction as the results, guarded by their tokens.
     Raises ``Poison`` for what can never succeed, ``RetryLater`` or anything else for what may succeed later. Called
-    again with fewer of the items then; those that it completed before it raised are gone. ``Unavailable`` is nobody's
-    fault: the items are given back and no attempt is counted.
+    again with fewer of the items then; those that it completed before it raised are gone. ``Unavailable`` and ``Pause``
+    are nobody's fault: the items are given back and no attempt is counted.
     """
 
     def __call__(self, items: Sequence[Item]) -> None: ...
@@ -67,6 +67,8 @@ class Counters:
     lost: int = 0
     #: rounds that failed because the queue itself could not be reached
     outages: int = 0
+    #: rounds that ended because what the work needs was away
+    pauses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Settings:
 
 
 class Worker:
-    """One consumer's thread and its heartbeat. ``busy`` says whether ingest needs the machine more just now."""
+    """One consumer's thread and its heartbeat. ``busy`` says whether ingest needs the machine more just now, ``ready``
+    whether anything may be claimed."""
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class Worker:
         settings: Settings | None = None,
         busy: Callable[[], bool] = lambda: False,
         clock: Callable[[], int] = time.time_ns,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self.consumer = consumer
         self.name = name
@@ -100,11 +104,13 @@ class Worker:
         self._settings = settings or Settings()
         self._busy = busy
         self._clock = clock
+        self._ready = ready
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._hands = threading.Condition()
         self._in_hand: list[Item] = []
         self._next_rescue_ns = 0
+        self._paused_until_ns = 0
         self._threads = [
             threading.Thread(target=self._work, name=f"queue-{name}", daemon=True),
             threading.Thread(target=self._beat, name=f"heartbeat-{name}", daemon=True),
@@ -140,9 +146,13 @@ class Worker:
         Raises what the queue raises where it cannot be reached.
         """
         now = self._clock()
+        if now < self._paused_until_ns:
+            return 0
         if now >= self._next_rescue_ns:
             self.counters.rescued += self._queue.rescue(now_ns=now)
             self._next_rescue_ns = now + self._settings.lease_ns // 3
+        if not self._ready():
+            return 0
         items = self._queue.claim(
             self.consumer, self.name, limit=self._settings.limit, lease_ns=self._settings.lease_ns, now_ns=now
         )
@@ -151,8 +161,13 @@ class Worker:
         again = [item for item in items if item.attempts > 1]
         # One of them may be what killed its last worker: alone, it cannot take the others with it.
         self._give_back(again[1:])
-        self._handle(first)
-        self._handle([item for item in again[:1] if not self._exhausted(item)])
+        try:
+            self._handle(first)
+            self._handle([item for item in again[:1] if not self._exhausted(item)])
+        except Pause as pause:
+            self.counters.pauses += 1
+            self._paused_until_ns = pause.until_ns
+            self._give_back(again[:1])
         return len(items)
 
     def _exhausted(self, item: Item) -> bool:
@@ -186,7 +201,7 @@ class Worker:
             part = parts.pop()
             try:
                 self._handler(part)
-            except Unavailable:
+            except (Unavailable, Pause):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided upon
                 if len(part) > 1:
