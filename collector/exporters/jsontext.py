@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -9,8 +10,8 @@ import orjson
 
 
 def json_of(value: Any) -> str:
-    """Always JSON: integers beyond 64 bits stay numbers, NaN and infinities are null, and what nests too deep or is of
-    no JSON type is a text."""
+    """Always JSON, dataclasses as objects: integers beyond 64 bits stay numbers, NaN and infinities are null, and what
+    nests too deep or is of no JSON type is a text."""
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):
@@ -25,6 +26,8 @@ def _finite(value: Any) -> Any:
     """Without the numbers that JSON has no way to write, and without lone surrogates (RecursionError where deep)."""
     if isinstance(value, float):
         return value if value - value == 0 else None
+    if dataclasses.is_dataclass(value):
+        return {one.name: _finite(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {_finite(str(key)): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

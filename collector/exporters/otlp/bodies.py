@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from collector.codec.otlp import Original
-from collector.exporters.api import Record, Rejected
+from collector.exporters.api import Record
 from collector.exporters.jsontext import json_of
+from collector.exporters.originals import chunks
 from collector.model import Attributes
 from collector.processors.values import INT64_MAX
 
@@ -24,13 +24,13 @@ _MAX_DEPTH: Final = 16
 
 def original(records: Sequence[Record]) -> bytes:
     """As they were sent to the collector, byte for byte where all of a chunk's spans are sent."""
-    return b"".join(chunk.part(by_position) for chunk, by_position in _chunks(records))
+    return b"".join(chunk.part(by_position) for chunk, by_position in chunks(records))
 
 
 def translated(records: Sequence[Record], facts: Facts) -> bytes:
     """Everything that was sent, with what ``facts`` gives set among the attributes."""
     parts = []
-    for chunk, by_position in _chunks(records):
+    for chunk, by_position in chunks(records):
         message = TracesData.FromString(chunk.part(by_position))
         ordered = (by_position[position] for position in sorted(by_position))
         for resource_spans in message.resource_spans:
@@ -51,17 +51,6 @@ def put(pairs: Any, attributes: Attributes) -> None:
     for key, value in attributes.items():
         if value is not None:
             _write(pairs.add(key=_encodable(key)).value, value, _MAX_DEPTH)
-
-
-def _chunks(records: Sequence[Record]) -> Iterator[tuple[Original, dict[int, Record]]]:
-    """Originals with those of the records that are in them, by position."""
-    found: dict[int, tuple[Original, dict[int, Record]]] = {}
-    for record in records:
-        chunk, position = record.original, record.facts.position
-        if not 0 <= position < len(chunk):
-            raise Rejected("the original of a span is not stored")
-        found.setdefault(id(chunk), (chunk, {}))[1][position] = record
-    yield from found.values()
 
 
 def _write(wired: Any, value: Any, depth: int) -> None:
