@@ -44,6 +44,11 @@ _TOLD: Final = (
     "response_data", "retrieval.", "session.id", "tag.tags", "tool.", "tool_arguments", "tool_call", "tool_response",
     "traceloop.", "tracekit.project", "user.id",
 )  # fmt: skip
+#: Of a span whose inputs and outputs no dialect knows, all but these are shown.
+_OWNER: Final = (
+    "enduser.id", "error.", "exception.", "metadata", "openinference.span.kind", "session.id", "tag.tags",
+    "tracekit.project", "user.id",
+)  # fmt: skip
 _RUNTIME: Final = {
     "sdk": "telemetry.sdk.name",
     "sdk_version": "telemetry.sdk.version",
@@ -88,7 +93,7 @@ def _tokens(usage: Usage) -> Json:
 
 def extra_of(record: Record, content: Content, usage: Json | None) -> Json:
     span = record.facts
-    metadata = others_of(span) | dict(span.metadata or {}) | _model(span, content) | _owner(record) | _ours(record)
+    metadata = others_of(span, _TOLD if _has_content(content) else _OWNER) | dict(span.metadata or {}) | _model(span, content) | _owner(record) | _ours(record)
     if usage:
         metadata["usage_metadata" if is_call(span) else "tracekit.usage"] = usage
     extra: Json = {"metadata": metadata}
@@ -145,11 +150,15 @@ def _ours(record: Record) -> Json:
     )
 
 
-def others_of(span: Span) -> Json:
+def others_of(span: Span, told: tuple[str, ...]) -> Json:
     """Attributes that nothing else tells, and whose service it was; typed, cut where they are long."""
-    mine = ((key, value) for key, value in span.attributes.items() if not key.startswith(_TOLD))
+    mine = ((key, value) for key, value in span.attributes.items() if not key.startswith(told))
     of_service = ((key, value) for key, value in span.resource.items() if key.startswith(_RESOURCE))
     return bounded((*of_service, *mine))
+
+
+def _has_content(content: Content) -> bool:
+    return any(value not in (None, [], {}) for value in map(content.__getattribute__, content.__slots__))
 
 
 def bounded(pairs: Iterable[tuple[str, Any]], most: int = MAX_OTHERS) -> Json:
