@@ -60,13 +60,10 @@ _AGENT_NAMES: Final = (semconv.AGENT_NAME, "agent_name", "langsmith.metadata.lc_
 
 def attributes(record: Record) -> Attributes:
     """To be set on the span as it was sent: what is missing, and what contradicts the facts; the value that was there
-    then goes under ``REPLACED``. None removes. Empty where the span cannot be read."""
-    try:
-        span = record.span
-        found = _facts(span)
-        found |= {key: value for key, value in _contents(span, record.content).items() if key not in span.attributes}
-    except Exception:  # noqa: BLE001 - one hostile span goes out as it came, rather than not at all
-        return {}
+    then goes under ``REPLACED``. None removes."""
+    span = record.span
+    found = _facts(span)
+    found |= {key: value for key, value in _contents(span, record.content).items() if key not in span.attributes}
     return {key: value for key, value in found.items() if value is not None or key in span.attributes}
 
 

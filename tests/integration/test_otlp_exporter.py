@@ -73,7 +73,7 @@ def address_of(process: SinkProcess | CollectorProcess, protocol: str) -> str | 
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("dialect", ["original", "genai"])
+@pytest.mark.parametrize("dialect", ["original", "genai", "openinference"])
 def test_another_collector_stores_what_is_sent(
     collector_process: CollectorProcess, protocol: str, dialect: str
 ) -> None:

@@ -50,5 +50,6 @@ def _faults(options: Mapping[str, Any], secret: str | None) -> Iterator[str]:
             yield f"options.{name}: must be text"
     if (options["access_key"] is None) != (secret is None):
         yield "options.access_key and api_key: both or none"
-    if not isinstance(options["timeout_s"], int | float) or not 0 < options["timeout_s"] <= 3600:
+    seconds = options["timeout_s"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 3600:
         yield "options.timeout_s: must be a number of seconds up to 3600"

@@ -14,17 +14,25 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from collector.destinations import Destination
-from collector.exporters import genai
-from collector.exporters.api import Exporter, Needs
+from collector.exporters import genai, openinference
+from collector.exporters.api import Exporter, Needs, Record
 from collector.exporters.http import Http
 from collector.exporters.otlp import bodies
 from collector.exporters.otlp.exporter import OtlpExporter, Sender
 from collector.exporters.otlp.grpc import COMPRESSIONS, GrpcSender, target_of
 from collector.exporters.otlp.http import COMPRESSORS, HttpSender, address_of
+from collector.model import Attributes
+
+
+def _in_openinference(record: Record) -> Attributes:
+    """All of a span's attributes, for what is told elsewhere there moves."""
+    return {**dict.fromkeys(record.span.attributes), **openinference.attributes_of(record)}
+
 
 DIALECTS: Final[dict[str, bodies.Body]] = {
     "original": bodies.original,
     "genai": partial(bodies.translated, facts=genai.attributes),
+    "openinference": partial(bodies.translated, facts=_in_openinference),
 }
 _DEFAULTS: Final[dict[str, Any]] = {
     "protocol": "http",
@@ -78,7 +86,8 @@ def _faults(destination: Destination, options: Mapping[str, Any]) -> Iterator[st
     for name, values in known:
         if not isinstance(options[name], str) or options[name] not in values:
             yield f"options.{name}: must be one of {', '.join(values)}"
-    if not isinstance(options["timeout_s"], int | float) or not 0 < options["timeout_s"] <= 600:
+    seconds = options["timeout_s"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
         yield "options.timeout_s: must be a number of seconds up to 600"
     if not isinstance(options["ca_file"], str | None):
         yield "options.ca_file: must be a path"
