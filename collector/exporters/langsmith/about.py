@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import orjson
 
-from collector.api.values import encode, plain
 from collector.exporters.api import Record
 from collector.exporters.langsmith.ids import time
+from collector.exporters.langsmith.jsons import encode
 from collector.model import CALL_KINDS, PICO_USD, Content, Span, Usage
 
 Json = dict[str, Any]
@@ -93,7 +93,8 @@ def _tokens(usage: Usage) -> Json:
 
 def extra_of(record: Record, content: Content, usage: Json | None) -> Json:
     span = record.facts
-    metadata = others_of(span, _TOLD if _has_content(content) else _OWNER) | dict(span.metadata or {}) | _model(span, content) | _owner(record) | _ours(record)
+    metadata = others_of(span, _TOLD if _has_content(content) else _OWNER)
+    metadata |= dict(span.metadata or {}) | _model(span, content) | _owner(record) | _ours(record)
     if usage:
         metadata["usage_metadata" if is_call(span) else "tracekit.usage"] = usage
     extra: Json = {"metadata": metadata}
@@ -176,7 +177,7 @@ def bounded(pairs: Iterable[tuple[str, Any]], most: int = MAX_OTHERS) -> Json:
 
 def _short(value: Any) -> Any:
     if isinstance(value, dict | list | bytes):
-        written = encode(plain(value))
+        written = encode(value)
         return orjson.loads(written) if len(written) <= MAX_TEXT else _cut(written.decode("utf-8", "replace"))
     return _cut(value) if isinstance(value, str) else value
 

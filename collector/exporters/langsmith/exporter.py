@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from collector.api.values import encode, plain
 from collector.exporters.api import Needs, Parcel, Receipt, Record, Rejected, Said
 from collector.exporters.langsmith.feedback import (
     changes_of,
@@ -17,6 +16,7 @@ from collector.exporters.langsmith.feedback import (
     was_changed,
 )
 from collector.exporters.langsmith.ids import Roots
+from collector.exporters.langsmith.jsons import encode
 from collector.exporters.langsmith.options import Options
 from collector.exporters.langsmith.parts import JSON, Item, item_of_feedback, item_of_run
 from collector.exporters.langsmith.runs import runs_of
@@ -59,7 +59,7 @@ class LangSmithExporter:
             feedback = feedback_of(one, self._roots, sessions[self._named(one)])
             if feedback["trace_id"] and (await self._langsmith.info()).takes_feedback_parts:
                 parts.append(item_of_feedback(feedback))
-            elif not await self._posted(one, encode(plain(feedback))):
+            elif not await self._posted(one, encode(feedback)):
                 unknown.append(one)
         await self._langsmith.send(parts, {})
         if len(fits) < len(said):
@@ -80,7 +80,7 @@ class LangSmithExporter:
     async def _changed(self, said: Said) -> bool:
         """False where there is no such feedback yet."""
         path = f"/feedback/{feedback_id(said.annotation)}"
-        answer = await self._langsmith.request("PATCH", path, encode(plain(changes_of(said.annotation))), _JSON)
+        answer = await self._langsmith.request("PATCH", path, encode(changes_of(said.annotation)), _JSON)
         if answer.status == 404:
             return False
         if not answer.ok:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,7 +30,7 @@ STORED: Final = {
     "extra": EXTRA,
     "serialized": "langsmith.serialized",
 }
-_SEGMENT: Final = re.compile(r"\d{8}T\d{12}Z(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z", re.ASCII)
+_SEGMENT: Final = re.compile(r"(?P<time>\d{8}T\d{12})Z(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z", re.ASCII)
 #: Beside ``session_id``: what the client sends with a run and no reader of a run may get, and what readers add.
 _NOT_SENT: Final = ("session_id", "attachments", "child_runs", "child_run_ids", "parent_run_ids", "s3_urls")
 
@@ -62,7 +63,7 @@ def own_document(document: Json, span: Span, place: Place, named: Mapping[str, s
         told.pop("end_time", None)
     if not isinstance(told.get("name"), str) or not told["name"]:
         told["name"] = span.name or "run"
-    if told.get("run_type") not in types:
+    if not isinstance(told.get("run_type"), str) or told["run_type"] not in types:
         told["run_type"] = named["run_type"]
     for name, wanted in _WANTED.items():
         if name in told:
@@ -75,7 +76,7 @@ def _agrees(document: Json) -> bool:
     order = document.get("dotted_order")
     if not isinstance(order, str):
         return False
-    found = [match["id"] if (match := _SEGMENT.match(part)) else "" for part in order.split(".")]
+    found = [_id_in(part) for part in order.split(".")]
     parent = found[-2] if len(found) > 1 else None
     if not all(found) or found[-1] != document["id"] or found[0] != _uuid(document.get("trace_id")):
         return False
@@ -84,6 +85,15 @@ def _agrees(document: Json) -> bool:
         document["parent_run_id"] = parent
         return True
     return _uuid(said) == parent
+
+
+def _id_in(segment: str) -> str:
+    match = _SEGMENT.match(segment)
+    try:
+        datetime.strptime(match["time"] if match else "", "%Y%m%dT%H%M%S%f")
+    except ValueError:
+        return ""
+    return match["id"] if match else ""
 
 
 def _uuid(value: Any) -> str | None:

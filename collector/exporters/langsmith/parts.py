@@ -14,8 +14,8 @@ from uuid import UUID
 
 import zstandard
 
-from collector.api.values import encode, plain
 from collector.codec.runs import Attachment
+from collector.exporters.langsmith.jsons import encode
 from collector.exporters.langsmith.runs import Run
 
 Way = Literal["zstd", "multipart", "batch"]
@@ -57,7 +57,7 @@ def item_of_run(run: Run) -> Item:
 
 
 def item_of_feedback(feedback: dict[str, Any]) -> Item:
-    return Item([(f"feedback.{UUID(feedback['id'])}", JSON, encode(plain(feedback)))])
+    return Item([(f"feedback.{UUID(feedback['id'])}", JSON, encode(feedback))])
 
 
 def groups_of(items: Iterable[Item], most: int, size: int) -> Iterator[list[Item]]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from collector.api.values import encode, plain
 from collector.codec.run_spans import PENDING
 from collector.codec.runs import Attachment
 from collector.exporters.api import Record
 from collector.exporters.langsmith.about import error_of, events_of, extra_of, is_call, usage_of
 from collector.exporters.langsmith.ids import Place, Roots, place_of, time
+from collector.exporters.langsmith.jsons import encode
 from collector.exporters.langsmith.own import document_in, own_document
 from collector.exporters.langsmith.payload import inputs_of, outputs_of
 from collector.model import CALL_KINDS, Span
@@ -53,8 +53,8 @@ def runs_of(records: Sequence[Record], roots: Roots, project: str | None = None)
 
 def run_of(record: Record, roots: Roots, project: str | None = None) -> Run:
     document = document_of(record, roots, project)
-    fields = {name: encode(plain(document.pop(name))) for name in FIELDS if document.get(name) is not None}
-    head = encode(plain({name: value for name, value in document.items() if value is not None}))
+    fields = {name: encode(document.pop(name)) for name in FIELDS if document.get(name) is not None}
+    head = encode({name: value for name, value in document.items() if value is not None})
     return Run(
         UUID(document["id"]),
         UUID(document["trace_id"]),
