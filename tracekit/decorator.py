@@ -61,7 +61,7 @@ class Parameters:
         if self._skip:
             args = args[1:]
         names = self._names
-        given = dict(zip(names, args, strict=False))
+        given = dict(zip(names, args)) if args else {}  # noqa: B905 - strict takes as long as the rest
         if len(args) > len(names):
             given[self._rest] = list(args[len(names) :])
         if kwargs:

@@ -60,7 +60,9 @@ class Exporter:
         self.ledger = Ledger()
         self._sampling = Sampling(self._config.sample_rate)
         self._lock = self.ledger.lock
-        self._queue: deque[tuple[ReadableSpan, int]] = deque()
+        #: spans, and how many bytes each may become: pairs of both would be two things to the garbage collector
+        self._queue: deque[ReadableSpan] = deque()
+        self._sizes: deque[int] = deque()
         self._bytes = 0
         #: of the spans that ended, so many are awaited by a flush
         self._wanted = 0
@@ -89,7 +91,8 @@ class Exporter:
                 ledger.dropped += 1
                 waiting = 0
             else:
-                self._queue.append((span, size))
+                self._queue.append(span)
+                self._sizes.append(size)
                 self._bytes += size
         if waiting == 1 or waiting == _BATCH_SPANS:
             self._wake()
@@ -248,13 +251,13 @@ class Exporter:
         """Spans for one request. In one go, so that the application's threads wait once for the lock."""
         found: list[ReadableSpan] = []
         total = 0
+        queue, sizes = self._queue, self._sizes
         with self._lock:
-            while self._queue and len(found) < _BATCH_SPANS:
-                size = self._queue[0][1]
-                if found and total + size > most_bytes:
+            while queue and len(found) < _BATCH_SPANS:
+                if found and total + sizes[0] > most_bytes:
                     break
-                total += size
-                found.append(self._queue.popleft()[0])
+                total += sizes.popleft()
+                found.append(queue.popleft())
             self._bytes -= total
         return found
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from tracekit.capture import Capture
 
 #: what a number, a key or a bracket counts for, in characters
-_NODE: Final = 32
-_SCALARS: Final = frozenset((int, float, bool, type(None)))
+NODE: Final = 32
+SCALARS: Final = frozenset((int, float, bool, type(None)))
 _CONTAINERS: Final = frozenset((dict, list, tuple))
 #: larger dicts are looked through each time
 _MAX_SHAPE: Final = 32
@@ -35,8 +35,8 @@ def freeze(value: Any, capture: Capture) -> tuple[Any, int]:
         if len(value) > capture.limits.max_chars:
             raise NotPlain
         return value, len(value)
-    if kind in _SCALARS:
-        return value, _NODE
+    if kind in SCALARS:
+        return value, NODE
     if kind not in _CONTAINERS:
         raise NotPlain
     return _copied(value, kind, capture, capture.limits.max_depth, capture.limits.max_chars)
@@ -47,7 +47,7 @@ def freeze_items(given: dict[str, Any], capture: Capture) -> int:
 
     The dict itself must be the caller's own. Raises NotPlain, with some values replaced already.
     """
-    total = _NODE
+    total = NODE
     most = capture.limits.max_chars
     hides = capture.redactor.hides
     for name, item in given.items():
@@ -56,8 +56,8 @@ def freeze_items(given: dict[str, Any], capture: Capture) -> int:
         kind = type(item)
         if kind is str:
             total += len(item)
-        elif kind in _SCALARS:
-            total += _NODE
+        elif kind in SCALARS:
+            total += NODE
         elif kind in _CONTAINERS:
             given[name], size = _copied(item, kind, capture, capture.limits.max_depth, most - total)
             total += size
@@ -76,17 +76,15 @@ def _copied(value: Any, kind: type, capture: Capture, depth: int, most: int) -> 
     if len(value) == 2 and capture.redactor.is_secret_pair(value):
         raise NotPlain
     copied = list(value)
-    total = _NODE
+    total = NODE
     of, shapes = _shapes
     if of is not capture.redactor or depth < 2:
         shapes = {}
-    for number, item in enumerate(copied):
+    number = -1
+    for item in copied:
+        number += 1
         kind_of = type(item)
-        if kind_of is str:
-            total += len(item)
-        elif kind_of in _SCALARS:
-            total += _NODE
-        elif kind_of is dict:
+        if kind_of is dict:
             # Lists of small dicts (messages, documents) are most of what applications pass: without a call each.
             if len(item) > most_items:
                 raise NotPlain
@@ -95,10 +93,14 @@ def _copied(value: Any, kind: type, capture: Capture, depth: int, most: int) -> 
             for part in item.values():
                 if type(part) is str:
                     size += len(part)
-                elif type(part) not in _SCALARS:
+                elif type(part) not in SCALARS:
                     size = _UNKNOWN
                     break
             total += size if size >= 0 else _copied_dict(item, capture, depth - 1, most - total)[1]
+        elif kind_of is str:
+            total += len(item)
+        elif kind_of in SCALARS:
+            total += NODE
         elif kind_of in _CONTAINERS:
             copied[number], size = _copied(item, kind_of, capture, depth - 1, most - total)
             total += size
@@ -112,17 +114,15 @@ def _copied(value: Any, kind: type, capture: Capture, depth: int, most: int) -> 
 def _copied_dict(copied: dict[Any, Any], capture: Capture, depth: int, most: int) -> tuple[Any, int]:
     """``copied`` with its containers replaced by copies."""
     keys = tuple(copied)
-    of, shapes = _shapes
-    if of is not capture.redactor:
-        shapes = _shapes_of(capture.redactor)
+    shapes = shapes_of(capture.redactor)
     total = shapes.get(keys)
     if total is None:
-        total = _shape(keys, copied, capture, shapes)
+        total = size_of_keys(keys, copied, capture, shapes)
     for item in copied.values():
         kind = type(item)
         if kind is str:
             total += len(item)
-        elif kind not in _SCALARS:
+        elif kind not in SCALARS:
             total += _copy_containers(copied, capture, depth, most - total)
             break
     if total > most or depth == 0:
@@ -139,14 +139,14 @@ def _copy_containers(copied: dict[Any, Any], capture: Capture, depth: int, most:
         elif kind in _CONTAINERS:
             copied[key], size = _copied(item, kind, capture, depth - 1, most - total)
             total += size
-        elif kind not in _SCALARS:
+        elif kind not in SCALARS:
             raise NotPlain
         if total > most:
             raise NotPlain
     return total
 
 
-def _shape(keys: tuple[Any, ...], copied: dict[Any, Any], capture: Capture, shapes: dict[Any, int]) -> int:
+def size_of_keys(keys: tuple[Any, ...], copied: dict[Any, Any], capture: Capture, shapes: dict[Any, int]) -> int:
     """What a dict's keys and brackets make. The same few shapes come again and again, and need no second look."""
     redactor = capture.redactor
     hides = redactor.hides
@@ -165,10 +165,12 @@ def _shape(keys: tuple[Any, ...], copied: dict[Any, Any], capture: Capture, shap
 
 
 def _size_of(keys: tuple[str, ...]) -> int:
-    return _NODE * (len(keys) + 1) + sum(map(len, keys))
+    return NODE * (len(keys) + 1) + sum(map(len, keys))
 
 
-def _shapes_of(redactor: Any) -> dict[Any, int]:
+def shapes_of(redactor: Any) -> dict[Any, int]:
+    """The sizes of the keys that are no secrets to a redactor, as far as they are known."""
     global _shapes
-    _shapes = (redactor, {})
+    if _shapes[0] is not redactor:
+        _shapes = (redactor, {})
     return _shapes[1]

@@ -18,6 +18,7 @@ from tracekit.guard import swallow
 from tracekit.inputs import Arguments, model_attributes, read_arguments
 from tracekit.notes import Notes
 from tracekit.outputs import looks_like_an_answer, put_answer, put_documents, read_output, read_response, surely_answers
+from tracekit.packed import has_records, is_clean, pack, unpack
 from tracekit.response import Response
 
 if TYPE_CHECKING:
@@ -38,13 +39,23 @@ def arguments(span: Span, given: Arguments) -> None:
         return
     if span.defers:
         try:
-            span.kept_size += freeze_items(given, capture)
-            span.kept_arguments = given
+            span.kept_arguments, size = _kept_arguments(given, capture)
+            span.kept_size += size
             return
         except NotPlain:
             # What comes out wins over what went in where both say the same, so it cannot wait either.
             span.defers = False
     read_arguments(span, given)
+
+
+def _kept_arguments(given: Arguments, capture: Capture) -> tuple[Arguments | bytes, int]:
+    """The arguments as nobody else can change them, and about how many characters they make."""
+    for value in given.values():
+        if type(value) is list and has_records(value):
+            packed = pack(given, capture)
+            if packed is not None:
+                return packed, len(packed)
+    return given, freeze_items(given, capture)
 
 
 def output(span: Span, value: Any) -> None:
@@ -72,8 +83,9 @@ def _kept(span: Span, value: Any) -> bool:
             return False
     elif kind in _CALLS or (not span.settled_kind and looks_like_an_answer(value)):
         return False
+    packed = pack(value, span.capture) if type(value) is list and has_records(value) else None
     try:
-        span.kept_output, size = freeze(value, span.capture)
+        span.kept_output, size = freeze(value, span.capture) if packed is None else (packed, len(packed))
     except NotPlain:
         return False
     span.kept_size += size
@@ -88,15 +100,17 @@ def worked_out(
     runtime: Runtime,
     provider: str | None,
     later: Sequence[Callable[[], dict[str, Any]]],
-    given: Arguments | None,
+    given: Arguments | bytes | None,
     result: Any,
 ) -> dict[str, Any]:
     """The attributes of what a span kept. The same each time."""
     notes = Notes(kind, True, capture, runtime.most, runtime.conventions)
     notes.provider, notes.frozen = provider, True
     try:
-        if given:
-            read_arguments(notes, given)
+        read = _unpacked(notes, given)
+        result = _unpacked(notes, result)
+        if read:
+            read_arguments(notes, read)
         for work_out in later:
             notes.put(work_out())
         if result is not None:
@@ -104,6 +118,18 @@ def worked_out(
     except Exception as error:  # noqa: BLE001
         swallow("attributes", error)
     return notes.attributes
+
+
+def _unpacked(notes: Notes, kept: Any) -> Any:
+    """A value that was kept. Where it was packed, that is how it is written, unless there is anything to mask in it."""
+    if type(kept) is not bytes:
+        return kept
+    value = unpack(kept)
+    if not is_clean(value, notes.capture):
+        notes.frozen = False
+    elif notes.capture.mask is None:
+        notes.packed.append((value, kept))
+    return value
 
 
 # --- what an application sets by itself ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ application pays for keeping its values only, not for writing them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import time_ns
 from types import MappingProxyType, TracebackType
 from typing import Any, Final
@@ -27,11 +27,10 @@ from opentelemetry.trace.propagation import set_span_in_context
 from opentelemetry.util import types
 
 from tracekit.capture import Capture
+from tracekit.deferred import Deferred
 from tracekit.errors import exception_attributes, type_name
 from tracekit.guard import logger, swallow
 from tracekit.processor import Processors
-
-WorkOut = Callable[[], dict[str, Any]]
 
 #: under which a context holds its span
 SPAN_KEY: Final = next(iter(set_span_in_context(trace_api.INVALID_SPAN, Context())))
@@ -44,7 +43,7 @@ _NO_LIMIT: Final = 1 << 30
 _FEW: Final = 128
 
 
-class RecordedSpan(trace_api.Span, ReadableSpan):
+class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
     """A recording span; readable by any processor and exporter while it runs and after.
 
     ``static`` and ``inherited`` are attributes that it shares with other spans; nobody changes them. ``up`` is the
@@ -58,8 +57,6 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
     _links: Any = ()
     _instrumentation_info = None
     _own: dict[str, Any] | None = None
-    _work: WorkOut | None = None
-    _weight = 0
     _dropped = 0
     _built: SpanContext | None = None
 
@@ -157,25 +154,19 @@ class RecordedSpan(trace_api.Span, ReadableSpan):
     # --- attributes --------------------------------------------------------------------------------------------------
     def own(self) -> dict[str, Any]:
         """The attributes that this span alone has."""
-        work = self._work
-        if work is not None:
+        if self._work is not None:
             own = self._own
             try:
-                found = work()
-                if own:
-                    found = {key: value for key, value in found.items() if key not in own}
-                self._own, dropped = self._within_limits(own, found)
-                self._dropped += dropped
+                found = self.work_out()
+                if found is not None:
+                    if own:
+                        found = {key: value for key, value in found.items() if key not in own}
+                    self._own, dropped = self._within_limits(own, found)
+                    self._dropped += dropped
             except Exception as error:  # noqa: BLE001
                 swallow("attributes", error)
-            self._work = None
+            self.worked_out()
         return self._own or {}
-
-    def defer(self, work: WorkOut, weight: int) -> None:
-        """Have attributes worked out when the span's attributes are first read, from ``weight`` characters. Those that
-        are set by then win. ``work`` may be called twice, by two threads, and gives the same each time."""
-        self._weight = weight
-        self._work = work
 
     def take(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes that are fit for OpenTelemetry already."""

@@ -27,6 +27,7 @@ from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
 from tracekit.inputs import read_arguments
 from tracekit.notes import CALL_KINDS, Notes
+from tracekit.packed import unpack
 from tracekit.runtime import Runtime, active
 from tracekit.shared import Shared
 from tracekit.stepping import leave
@@ -39,6 +40,9 @@ _KEY: Final = create_key("tracekit-span")
 #: under which a context holds OpenTelemetry's current span
 _OTEL_KEY: Final = next(iter(set_span_in_context(trace_api.INVALID_SPAN, Context())))
 _NO_CONTEXT: Final = Context()
+_CLIENT: Final = SpanKind.CLIENT
+_INTERNAL: Final = SpanKind.INTERNAL
+_set_item: Final = dict.__setitem__
 
 
 class Span(Notes):
@@ -51,7 +55,7 @@ class Span(Notes):
     _later: Sequence[Callable[[], dict[str, Any]]] = ()
     _has_output = False
     #: what is to be read later, of which nobody else can change anything, and about how many characters it is
-    kept_arguments: dict[str, Any] | None = None
+    kept_arguments: dict[str, Any] | bytes | None = None
     kept_output: Any = None
     kept_size = 0
     #: the span itself where it is tracekit's own and can work out attributes when they are read
@@ -242,7 +246,7 @@ class Span(Notes):
         """Read the arguments now."""
         given, self.kept_arguments = self.kept_arguments, None
         if given:
-            read_arguments(self, given)
+            read_arguments(self, unpack(given) if type(given) is bytes else given)  # type: ignore[arg-type]
 
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
@@ -268,19 +272,7 @@ class Span(Notes):
                 if self._own:
                     fast.take(self._own)
                 if self.kept_size:
-                    fast.defer(
-                        functools.partial(
-                            record.worked_out,
-                            self.kind,
-                            self.capture,
-                            self._runtime,
-                            self.provider,
-                            self._later,
-                            self.kept_arguments,
-                            self.kept_output,
-                        ),
-                        self.kept_size,
-                    )
+                    fast.defer(record.worked_out, self)
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
             self._ended = True
@@ -326,7 +318,7 @@ def start(
     current = get_current()
     inherited = inherited_attributes(current)
     fast = runtime.fast
-    client = SpanKind.CLIENT if kind in CALL_KINDS else SpanKind.INTERNAL
+    client = _CLIENT if kind in CALL_KINDS else _INTERNAL
     if fast is not None:
         otel = fast.start(name, client, current, static, inherited)
         recording = type(otel) is not trace_api.NonRecordingSpan
@@ -340,8 +332,8 @@ def start(
         span = Span(otel, otel.is_recording(), kind, settled_kind, capture, runtime)
     span._parent = current.get(_KEY)  # type: ignore[assignment]
     span.context = context = Context(current)
-    dict.__setitem__(context, _OTEL_KEY, otel)
-    dict.__setitem__(context, _KEY, span)
+    _set_item(context, _OTEL_KEY, otel)
+    _set_item(context, _KEY, span)
     return span
 
 

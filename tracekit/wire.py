@@ -7,7 +7,7 @@ out. Text that is no valid UTF-8 is repaired, a value that OTLP cannot carry bec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from struct import pack
+from struct import Struct, pack
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -36,6 +36,9 @@ _REPEATING: Final = frozenset((str, int, float, bool))
 _LONG: Final = 4_096
 
 _FLAGS: Final = tuple(b"\x85\x01" + pack("<I", flags) for flags in range(1_024))
+#: Span.start_time_unix_nano and Span.end_time_unix_nano
+_TIMES: Final = Struct("<BQBQ").pack
+_NO_STATE: Final = TraceState.get_default()
 #: the tag of Span.attributes
 SPAN_ATTRIBUTE: Final = b"\x4a"
 
@@ -172,7 +175,7 @@ def span(readable: ReadableSpan, items: Mapping[str, Any]) -> bytes:
     if parent is not None:
         parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
     parts.append(_title(readable.name, readable.kind))
-    parts.append(pack("<BQBQ", 0x39, readable.start_time or 0, 0x41, readable.end_time or 0))
+    parts.append(_TIMES(0x39, readable.start_time or 0, 0x41, readable.end_time or 0))
     parts += attributes(SPAN_ATTRIBUTE, items.items())
     parts += _tail(readable)
     parts.append(_flags(int(context.trace_flags), parent is not None and parent.is_remote))
@@ -183,18 +186,22 @@ def recorded_span(span: RecordedSpan, encoded: Iterable[bytes]) -> bytes:
     """As ``span``, for one of tracekit's own, whose parts lie open; ``encoded`` are its attributes, each behind
     ``SPAN_ATTRIBUTE``."""
     up: Any = span.up
-    own_parent = type(up) is int
     parts = [b"\x0a\x10", span.trace_id.to_bytes(16, "big"), b"\x12\x08", span.span_id.to_bytes(8, "big")]
-    if span.state:
+    if span.state is not _NO_STATE and span.state:
         parts.append(_state(span.state))
-    if up is not None:
-        parts += (b"\x22\x08", (up if own_parent else up.span_id).to_bytes(8, "big"))
-    parts.append(_title(span.name, span.kind))
-    parts.append(pack("<BQBQ", 0x39, span.start_time or 0, 0x41, span.end_time or 0))
+    flags = _HAS_IS_REMOTE
+    if type(up) is int:
+        parts += (b"\x22\x08", up.to_bytes(8, "big"))
+    elif up is not None:
+        parts += (b"\x22\x08", up.span_id.to_bytes(8, "big"))
+        flags = _HAS_IS_REMOTE | _IS_REMOTE if up.is_remote else _HAS_IS_REMOTE
+    # Read without the properties, which are for others.
+    parts.append(_title(span._name, span._kind))
+    parts.append(_TIMES(0x39, span._start_time or 0, 0x41, span._end_time or 0))
     parts += encoded
     if span.unusual:
         parts += _tail(span)
-    parts.append(_flags(span.flags, not own_parent and up is not None and up.is_remote))
+    parts.append(_FLAGS[span.flags & 0xFF | flags])
     return b"".join(parts)
 
 

@@ -1,0 +1,143 @@
+"""Containers as the JSON text that orjson makes of them: kept by the application's thread, read by another.
+
+One text is the quickest copy there is that nobody can change, and one object that the garbage collector need not look
+at. Names of secrets are looked for when it is read, before anything leaves the process. Without orjson nothing is
+packed, and ``tracekit.freeze`` copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from gc import is_tracked
+from typing import Any, Final
+
+from tracekit.capture import Capture
+from tracekit.freeze import NODE, SCALARS, NotPlain, shapes_of, size_of_keys
+
+_TEXTS: Final = {str}
+_DICTS: Final = {dict}
+#: of longer lists of dicts, every eighth is measured
+_FEW: Final = 16
+_EVERY: Final = 8
+#: records with more text than that, on average, are copied: to copy text costs more than to look at many parts
+_LONG: Final = 512
+
+
+def _orjson() -> tuple[Callable[[Any], bytes] | None, Callable[[bytes], Any] | None]:
+    try:
+        import orjson
+    except ImportError:
+        return None, None
+    dumps = orjson.dumps
+    exactly = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+    return (lambda value: dumps(value, None, exactly)), orjson.loads
+
+
+_dumps, _loads = _orjson()
+
+
+def pack(value: dict[str, Any] | list[Any], capture: Capture) -> bytes | None:
+    """The value's JSON, where it is plain and not too large; None where it must be looked at more closely."""
+    if _dumps is None:
+        return None
+    limits = capture.limits
+    try:
+        if _room(value, limits.max_chars, limits.max_depth, limits.max_items) < 0:
+            return None
+        packed = _dumps(value)
+    except Exception:  # noqa: BLE001 - not plain, too large, changing meanwhile
+        return None
+    return packed if len(packed) <= limits.max_chars else None
+
+
+def has_records(value: Any) -> bool:
+    """Whether this is a long list of dicts, for which packing pays: long texts are better taken by reference."""
+    return type(value) is list and len(value) > _FEW and type(value[0]) is dict
+
+
+def unpack(packed: bytes) -> Any:
+    """A value that was packed; the caller's own."""
+    assert _loads is not None
+    return _loads(packed)
+
+
+def is_clean(value: Any, capture: Capture) -> bool:
+    """Whether there is nothing to mask by its name in an unpacked value, and nothing that is too deep or too long."""
+    try:
+        _look(value, capture, shapes_of(capture.redactor), capture.limits.max_depth)
+    except NotPlain:
+        return False
+    return True
+
+
+def _look(value: Any, capture: Capture, shapes: dict[Any, int], depth: int) -> None:
+    if depth == 0 or len(value) > capture.limits.max_items:
+        raise NotPlain
+    if type(value) is dict:
+        if tuple(value) not in shapes:
+            size_of_keys(tuple(value), value, capture, shapes)
+        if not is_tracked(value):
+            return
+        value = value.values()
+    elif len(value) == 2 and capture.redactor.is_secret_pair(value):
+        raise NotPlain
+    elif _are_records(value) and depth > 1 and shapes.keys() >= set(map(tuple, value)):
+        return
+    for item in value:
+        if type(item) is dict or type(item) is list:
+            _look(item, capture, shapes, depth - 1)
+
+
+def _room(value: Any, left: int, depth: int, most_items: int) -> int:
+    """What is left of so many characters behind a container of plain types. Raises NotPlain where nothing is, and for
+    any other type: a tuple is read differently than a list, which is all that JSON has.
+
+    It bounds the time that packing takes.
+    """
+    count = len(value)
+    left -= NODE * (count + 1)
+    if left < 0 or depth == 0 or count > most_items:
+        raise NotPlain
+    if type(value) is dict:
+        return _room_of(value.values(), left, depth, most_items)
+    if count > _FEW:
+        kinds = set(map(type, value))
+        if kinds == _TEXTS:
+            return left - sum(map(len, value))
+        if kinds <= SCALARS:
+            return left
+        if kinds == _DICTS and not any(map(is_tracked, value)):
+            # That there are not too many parts is known so; how long the texts are is told by some.
+            chars = _EVERY * _chars(value[::_EVERY])
+            if chars > _LONG * count:
+                raise NotPlain
+            return left - NODE * sum(map(len, value)) - chars
+    return _room_of(value, left, depth, most_items)
+
+
+def _room_of(items: Iterable[Any], left: int, depth: int, most_items: int) -> int:
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            left -= len(item)
+        elif kind is dict and not is_tracked(item):
+            left -= NODE * len(item)
+            for part in item.values():
+                if type(part) is str:
+                    left -= len(part)
+        elif kind is dict or kind is list:
+            left = _room(item, left, depth - 1, most_items)
+        elif kind not in SCALARS:
+            raise NotPlain
+        if left < 0:
+            raise NotPlain
+    return left
+
+
+def _are_records(value: list[Any]) -> bool:
+    """Whether these are dicts without containers in them: those that the garbage collector need not know."""
+    return set(map(type, value)) == _DICTS and not any(map(is_tracked, value))
+
+
+def _chars(records: list[dict[str, Any]]) -> int:
+    return sum([len(item) for record in records for item in record.values() if type(item) is str])
