@@ -39,9 +39,10 @@ check: $(STAMP) ## Lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure SDK overhead, ingest, start-up and reading
+bench: $(STAMP) ## Measure SDK overhead, ingest, forwarding, start-up and reading
 	$(BIN)/python -m benchmarks.sdk_overhead
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.forwarding
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.reading
 

@@ -11,6 +11,7 @@ asks, so that it costs a benchmark next to nothing. Any POST but these is taken 
     GET  /ids       {"TRACE:SPAN": how often it was taken}
     GET  /raw       everything taken as one serialised OTLP TracesData
     GET  /requests  [{"path", "headers"}], taken or not, the latest 1,000
+    GET  /info      what a LangSmith says of itself, for its runs can be posted here too
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 _REASONS = {200: "OK", 400: "Bad Request", 413: "Content Too Large", 429: "Too Many Requests", 503: "Unavailable"}
+_INFO = {
+    "version": "0.13.0",
+    "batch_ingest_config": {"use_multipart_endpoint": True, "size_limit": 100, "size_limit_bytes": 20_971_520},
+    "instance_flags": {"zstd_compression_enabled": True},
+}
 _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 
@@ -187,6 +193,8 @@ class Sink:
             return b"".join(request.unpacked() for request in self.taken)
         if path == "/requests":
             return json.dumps([{"path": one.path, "headers": one.headers} for one in self.seen]).encode()
+        if path == "/info":
+            return json.dumps(_INFO).encode()
         return json.dumps(self.ids() if path == "/ids" else self.state()).encode()
 
 

@@ -1,0 +1,1 @@
+"""How fast spans are sent on, and what that costs, for every kind of destination."""
