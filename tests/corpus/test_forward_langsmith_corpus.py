@@ -48,18 +48,21 @@ def records() -> dict[str, list[Record]]:
 
 @pytest.fixture(scope="module")
 def arrived(records: dict[str, list[Record]]) -> Iterator[Strict]:
-    async def send(url: str) -> None:
-        exporter = build(Destination("ls", "langsmith", url), {"api_key": KEY})
+    with serving(Strict()) as strict:
+        _send(strict.url, [record for of_case in records.values() for record in of_case])
+        yield strict
+
+
+def _send(url: str, every: list[Record], **options: Any) -> None:
+    async def send() -> None:
+        exporter = build(Destination("ls", "langsmith", url, options=options), {"api_key": KEY})
         try:
-            every = [record for of_case in records.values() for record in of_case]
             for start in range(0, len(every), exporter.needs.spans):
                 await exporter.send(Parcel(every[start : start + exporter.needs.spans], "k"))
         finally:
             await exporter.close()
 
-    with serving(Strict()) as strict:
-        asyncio.run(send(strict.url))
-        yield strict
+    asyncio.run(send())
 
 
 def pairs(records: dict[str, list[Record]], arrived: Strict) -> Iterator[tuple[Record, dict[str, Any]]]:
@@ -167,3 +170,40 @@ def _text(value: Any) -> str:
         return json.dumps(json.loads(value) if isinstance(value, str) else value, sort_keys=True)
     except ValueError:
         return str(value)
+
+
+@pytest.fixture(scope="module")
+def by_otlp(records: dict[str, list[Record]]) -> Iterator[Strict]:
+    every = [record for of_case in records.values() for record in of_case]
+    with serving(Strict()) as strict:
+        _send(strict.url, every, protocol="otlp")
+        yield strict
+
+
+def test_by_otlp_every_span_arrives_in_its_project(records: dict[str, list[Record]], by_otlp: Strict) -> None:
+    found = {
+        (project, span.trace_id, span.span_id) for project, body in by_otlp.traces for span in decode_traces(body).spans
+    }
+    sent = {(record.facts.project, *record.key) for of_case in records.values() for record in of_case}
+    assert found == sent
+
+
+def test_by_otlp_spans_say_the_same_and_langsmith_s_own_attributes_beside(
+    records: dict[str, list[Record]], by_otlp: Strict
+) -> None:
+    ours = {record.key: record for of_case in records.values() for record in of_case}
+    for _, body in by_otlp.traces:
+        for span in process(decode_traces(body)).spans:
+            record = ours[span.trace_id, span.span_id]
+            get = span.attributes.get
+            assert (span.name, span.start_ns, span.status) == (
+                record.facts.name, record.facts.start_ns, record.facts.status,
+            )  # fmt: skip
+            assert get("langsmith.span.kind") in RUN_TYPES
+            assert get("langsmith.trace.session_name") == record.facts.project
+            assert get("langsmith.metadata.tracekit.span_id") == span.span_id.hex()
+            assert span.usage == record.facts.usage or record.facts.kind not in CALL_KINDS
+            if record.facts.kind == "llm" and record.content.input_messages:
+                assert _said(asked_in(get("gen_ai.prompt"))) == _said(record.content.input_messages)
+            if record.facts.kind == "llm" and record.content.output_messages:
+                assert _said(answered_in(get("gen_ai.completion"))) == _said(record.content.output_messages)

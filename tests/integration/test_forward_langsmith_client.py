@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collector_process import CollectorProcess, until
+from collector_process import CollectorProcess, Start, until
 from langsmith import Client
 from langsmith.schemas import FeedbackCreate
 from langsmith.schemas import Run as ClientRun
@@ -206,6 +206,20 @@ def test_it_can_be_read_from_another_collector(sent: Sent, collector_process: Co
             if one.get("run_id"):
                 assert read_feedback[one["id"]].score == one["score"]
                 assert read_feedback[one["id"]].key == one["key"]
+
+
+def test_by_otlp_it_arrives_at_another_collector_too(sent: Sent, start_collector: Start) -> None:
+    collector = start_collector()
+    to = f"{collector.http}/langsmith"
+    assert forwarded(sent.records, to, "any", protocol="otlp", project="elsewhere").rejected == 0
+    root = next(run for run in runs_of(sent) if run["name"] == "ask")
+    trace = collector.get(f"/api/v1/traces/{root['trace_id'].replace('-', '')}").json()
+    assert trace["project"] == "elsewhere"
+    kinds = {span["name"]: span["kind"] for span in trace["spans"]}
+    assert kinds == {"ask": "chain", "search": "retriever", "lookup": "tool", "model": "llm"}
+    (call,) = (span for span in trace["spans"] if span["name"] == "model")
+    assert call["output_messages"][0]["text"] == "Five days."
+    assert call["usage"]["total_tokens"] == 15
 
 
 def test_a_patch_that_came_alone_is_a_whole_run(sent: Sent) -> None:

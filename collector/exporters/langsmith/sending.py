@@ -99,7 +99,8 @@ class LangSmithHttp:
         if project not in self._sessions:
             answer = await self.request("GET", "/sessions", params={"name": project, "limit": "1"})
             if not answer.ok:
-                if isinstance(fault := self.fault(answer), Away):
+                # A gateway that lets runs alone through is not away.
+                if answer.status not in (404, 405) and isinstance(fault := self.fault(answer), Away):
                     raise fault
                 return None
             if (found := _id_in(_json(answer))) is None:
