@@ -123,6 +123,9 @@ def test_a_destinations_own_authority_is_trusted_and_nobody_elses(protocol: str,
         assert secure.state()["spans"] == len(RECORDS)
         with pytest.raises(Away):
             send(destination(address, protocol))
+        for wrong in (certificates.ca_file.with_name("none.pem"), certificates.key):
+            with pytest.raises(Away):
+                send(destination(address, protocol, ca_file=str(wrong)))
         assert secure.state()["spans"] == len(RECORDS)
 
 

@@ -2,7 +2,7 @@
 
 Options for buckets: ``region`` (AWS_REGION, else us-east-1), ``s3_endpoint`` (a server other than AWS's),
 ``access_key`` (the id; its secret is the destination's ``api_key``) and ``ca_file``. For both: ``timeout_s`` to write
-one parcel (120).
+one parcel (100).
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "s3_endpoint": None,
     "access_key": None,
     "ca_file": None,
-    "timeout_s": 120.0,
+    "timeout_s": 100.0,
 }
 OPTIONS: Final = frozenset(_DEFAULTS)
+#: Forwarding waits no longer for any destination.
+MAX_SECONDS: Final = 120
 
 
 def build(destination: Destination, secrets: Mapping[str, str]) -> Exporter:
@@ -38,7 +40,11 @@ def build(destination: Destination, secrets: Mapping[str, str]) -> Exporter:
         raise ValueError(f"archives need the extra 'archive' (pyarrow): {error}") from None
     endpoint = destination.endpoint
     if endpoint.startswith("s3://"):
-        return ArchiveExporter(endpoint, bucket_of(endpoint, options, secret), float(options["timeout_s"]), secret)
+        try:
+            files = bucket_of(endpoint, options, secret)
+        except OSError as error:
+            raise ValueError(f"the bucket cannot be used: {type(error).__name__}") from None
+        return ArchiveExporter(endpoint, files, float(options["timeout_s"]), secret)
     return ArchiveExporter(endpoint, directory_of(endpoint), float(options["timeout_s"]))
 
 
@@ -51,5 +57,5 @@ def _faults(options: Mapping[str, Any], secret: str | None) -> Iterator[str]:
     if (options["access_key"] is None) != (secret is None):
         yield "options.access_key and api_key: both or none"
     seconds = options["timeout_s"]
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 3600:
-        yield "options.timeout_s: must be a number of seconds up to 3600"
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SECONDS:
+        yield f"options.timeout_s: must be a number of seconds up to {MAX_SECONDS}"

@@ -43,8 +43,8 @@ class ArchiveExporter:
         return ()
 
     async def check(self) -> str:
-        await self._run(self._probe)
-        return f"{self._name} can be written"
+        kept = await self._run(self._probe)
+        return f"{self._name} can be written" + (f"; {kept} could not be removed again" if kept else "")
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -53,10 +53,15 @@ class ArchiveExporter:
         for (project, day), records in partitioned(parcel.records).items():
             self._files.put(path_of(project, day, parcel.key), file_of(records))
 
-    def _probe(self) -> None:
+    def _probe(self) -> str:
+        """The name of what is left of it: where things are kept for good, nobody may delete, and writing is enough."""
         path = f".tracekit-probe-{uuid.uuid4().hex}"
         self._files.put(path, _PROBE)
-        self._files.delete(path)
+        try:
+            self._files.delete(path)
+        except OSError:
+            return path
+        return ""
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         try:

@@ -42,6 +42,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "timeout_s": 30.0,
 }
 OPTIONS: Final = frozenset(_DEFAULTS)
+#: Forwarding waits no longer for any destination.
+MAX_SECONDS: Final = 120
 #: Of one request, decompressed: most HTTP receivers take 20 MiB, most gRPC receivers 4 MiB. A translation, which adds
 #: to what there was, is about twice as long.
 _MOST: Final = {"http": 8 * 1024 * 1024, "grpc": 3_500_000}
@@ -60,7 +62,7 @@ def build(destination: Destination, secrets: Mapping[str, str]) -> Exporter:
     most = _MOST[options["protocol"]] // (1 if options["dialect"] == "original" else _TRANSLATED)
     sender = _sender(destination.endpoint, headers, options)
     name = f"{options['protocol']} at {urlsplit(destination.endpoint).hostname}"
-    return OtlpExporter(name, sender, DIALECTS[options["dialect"]], Needs(bytes=most))
+    return OtlpExporter(name, sender, DIALECTS[options["dialect"]], Needs(bytes=most, introduces=True))
 
 
 def _sender(endpoint: str, headers: Mapping[str, str], options: Mapping[str, Any]) -> Sender:
@@ -87,8 +89,8 @@ def _faults(destination: Destination, options: Mapping[str, Any]) -> Iterator[st
         if not isinstance(options[name], str) or options[name] not in values:
             yield f"options.{name}: must be one of {', '.join(values)}"
     seconds = options["timeout_s"]
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
-        yield "options.timeout_s: must be a number of seconds up to 600"
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SECONDS:
+        yield f"options.timeout_s: must be a number of seconds up to {MAX_SECONDS}"
     if not isinstance(options["ca_file"], str | None):
         yield "options.ca_file: must be a path"
     try:

@@ -73,6 +73,11 @@ def http_fault(answer: Answer, fault: Exception) -> Exception:
     return Away(f"{fault} (another options.compression may help)") if answer.status == 415 else fault
 
 
+def unread(error: OSError) -> Away:
+    """The file of a destination's certificates is not there, or not what it should be."""
+    return Away(f"options.ca_file cannot be used: {error.strerror or type(error).__name__}")
+
+
 def grpc_fault(code: Any, details: str | None, metadata: Any) -> Exception:
     """What a failed call means for what was sent. ``code`` is a grpc.StatusCode."""
     told = f"answered {code.name}" + (f": {shown(details.encode('utf-8', 'replace'))}" if details else "")

@@ -11,13 +11,15 @@ import grpc
 from grpc import aio
 
 from collector.exporters.api import Away, Receipt
-from collector.exporters.otlp.answers import grpc_fault, peer_in, receipt
+from collector.exporters.otlp.answers import grpc_fault, peer_in, receipt, unread
+from collector.exporters.otlp.http import AGENT
 
 _METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _PORT: Final = 4317
 #: gRPC has no other that every server knows.
 COMPRESSIONS: Final = {"gzip": grpc.Compression.Gzip, "none": grpc.Compression.NoCompression}
 _OPTIONS: Final = (
+    ("grpc.primary_user_agent", AGENT),
     ("grpc.max_send_message_length", -1),
     # What gRPC does by itself would hide from the queue how long a destination has been away.
     ("grpc.enable_retries", 0),
@@ -74,12 +76,17 @@ class GrpcSender:
         # A channel belongs to the event loop that it is made on.
         if self._channel is None:
             if self._secure:
-                roots = Path(self._ca_file).read_bytes() if self._ca_file else None
-                secure = grpc.ssl_channel_credentials(roots)
+                secure = grpc.ssl_channel_credentials(self._roots())
                 self._channel = aio.secure_channel(self._target, secure, options=_OPTIONS)
             else:
                 self._channel = aio.insecure_channel(self._target, options=_OPTIONS)
         return self._channel.unary_unary(_METHOD)
+
+    def _roots(self) -> bytes | None:
+        try:
+            return Path(self._ca_file).read_bytes() if self._ca_file else None
+        except OSError as error:
+            raise unread(error) from None
 
     def _fault(self, error: Any) -> Exception:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

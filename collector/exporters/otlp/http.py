@@ -11,10 +11,12 @@ from isal import igzip
 
 from collector.exporters.api import Receipt
 from collector.exporters.http import Answer, Http, fault_of
-from collector.exporters.otlp.answers import http_fault, peer_of, readable, receipt
+from collector.exporters.otlp.answers import http_fault, peer_of, readable, receipt, unread
 from tracekit.semconv import COLLECTOR_HEADER
 
 PATH: Final = "/v1/traces"
+#: What a backend's operator finds in its logs.
+AGENT: Final = "tracekit-collector"
 _MEDIA: Final = "application/x-protobuf"
 _LEVEL: Final = 1
 
@@ -45,7 +47,7 @@ class HttpSender:
     def __init__(self, http: Http, address: str, compression: str) -> None:
         self._http, self._address = http, address
         self._compress = COMPRESSORS[compression]
-        self._headers = {"Content-Type": _MEDIA}
+        self._headers = {"Content-Type": _MEDIA, "User-Agent": AGENT}
         if self._compress:
             self._headers["Content-Encoding"] = compression
 
@@ -54,7 +56,10 @@ class HttpSender:
         return self._compress(body) if self._compress else body
 
     async def send(self, packed: bytes, sent: int, extra: Mapping[str, str]) -> Receipt:
-        answer = await self._http.request("POST", self._address, body=packed, headers={**self._headers, **extra})
+        try:
+            answer = await self._http.request("POST", self._address, body=packed, headers={**self._headers, **extra})
+        except OSError as error:
+            raise unread(error) from None
         if not answer.ok:
             raise _fault(answer)
         headers = answer.headers
