@@ -13,6 +13,7 @@ from collector.access import Access, is_loopback
 from collector.asgi import TEXT, App, Receive, Scope, Send, respond, respond_problem
 from collector.codec.runs import uuid_bytes
 from collector.config import Config
+from collector.forwarding.forwarding import Forwarding
 from collector.keys import Keys
 from collector.metrics import Metrics
 from collector.pipeline import Pipeline
@@ -71,12 +72,13 @@ class Collector:
         self.keys = Keys(config.api_keys)
         self.budget = ByteBudget(config.max_buffered_bytes)
         self._pricer = Pricer()
-        self.pipeline = Pipeline(store, self.metrics, self._pricer, _redaction(config))
+        self.pipeline = Pipeline(store, self.metrics, self._pricer, _redaction(config), store.collector_id)
         self.draining = False
         self._store = store
         self._annotations = _annotations(store, self.pipeline.redaction)
         self._queue = queue
         self._workers = workers_of(self.pipeline.busy)
+        self._forwarding = Forwarding(store, self.pipeline.busy)
         self._api = Lazy(self._build_api)
         self._pages = Lazy(self._build_pages)
         self._endpoints = self._otlp() | {
@@ -94,8 +96,9 @@ class Collector:
         )
 
     def start(self) -> None:
-        """Start the queue's workers."""
+        """Start the queue's workers, and sending to the destinations."""
         self._workers.start()
+        self._forwarding.start()
 
     async def warm_up(self) -> None:
         """Load the prices; import and build what only readers need."""
@@ -108,7 +111,9 @@ class Collector:
 
     def stop_workers(self, timeout_s: float) -> None:
         """Give queue items back: what is being worked on may take ``timeout_s`` to be finished."""
-        self._workers.stop(timeout_s)
+        until = time.monotonic() + timeout_s
+        self._forwarding.stop(timeout_s / 2)
+        self._workers.stop(max(0.0, until - time.monotonic()))
 
     def close(self) -> None:
         """Commit what was submitted, close the database."""
@@ -192,6 +197,7 @@ class Collector:
             for consumer in (SUMMARISE, INDEX):
                 stats = await asyncio.to_thread(self._queue.stats, consumer, now_ns=time.time_ns())
                 self.metrics.queue(consumer, stats)
+            self.metrics.destinations(await asyncio.to_thread(self._store.destination_statuses, now_ns=time.time_ns()))
         except StorageError as error:
             # What this process counted is told all the same.
             log.warning("the queue could not be read", error=str(error))
@@ -222,7 +228,17 @@ def _redaction(config: Config) -> Redaction | None:
 def build(config: Config) -> Collector:
     """Raises ``StorageError`` where the database cannot be used."""
     store = open_store(config.database_url)
+    if config.destinations:
+        from collector.forwarding.configured import apply
+        from collector.forwarding.settings import configured
+
+        apply(store, configured(config.destinations), now_ns=time.time_ns())
     return Collector(config, store, store.queue, lambda busy: build_workers(store, busy))
+
+
+def open_database(config: Config) -> Store:
+    """The store by itself, for commands. Raises ``StorageError``."""
+    return open_store(config.database_url)
 
 
 def check_database(config: Config) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from collector.cli_destinations import destination_app, forward_app
+from collector.cli_options import DatabaseUrl, GrpcPort, Host, Json, Port, settings_of
 
 app = typer.Typer(
     name="tracekit",
@@ -17,25 +19,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
-Host = Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all. [default: 127.0.0.1]")]
-Port = Annotated[
-    int | None,
-    typer.Option(help="Port of the pages, the API and OTLP/HTTP; 0 for any free one. [default: 4318]"),
-]
-GrpcPort = Annotated[
-    str | None,
-    typer.Option(metavar="PORT|off", help="Port of OTLP/gRPC; 0 for any free one, off for none. [default: 4317]"),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/database. "
-        "[default: a file in ~/.local/share/tracekit]",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Say it as JSON, for programs.")]
+app.add_typer(destination_app, name="destination")
+app.add_typer(forward_app, name="forward")
 
 _SERVE_EPILOG = """
 **Examples**
@@ -78,7 +63,7 @@ def serve(
     }
     from collector.launch import launch
 
-    settings = _settings(flags, config)
+    settings = settings_of(flags, config)
     sys.exit(launch(settings, as_json=as_json))
 
 
@@ -94,7 +79,7 @@ def demo(
     """Start a collector, run the example applications against it, and show what was stored. Needs no API key."""
     from collector import demo as demonstration
 
-    settings = _settings({"host": host, "port": port, "grpc_port": grpc_port}, None)
+    settings = settings_of({"host": host, "port": port, "grpc_port": grpc_port}, None)
     code = demonstration.run(
         once=once,
         host=settings.host,
@@ -123,18 +108,6 @@ def version() -> None:
     from importlib.metadata import version as installed
 
     print(installed("tracekit-llm"))
-
-
-def _settings(flags: dict[str, Any], file: Path | None) -> Any:
-    """The ``Config``; says every fault in a line of its own and exits with 2 where there are any."""
-    from collector.config import ConfigFaults, load
-
-    try:
-        return load(flags, os.environ, file)
-    except ConfigFaults as faults:
-        for fault in faults.faults:
-            print(f"tracekit: {fault}", file=sys.stderr)
-        sys.exit(2)
 
 
 def main() -> None:

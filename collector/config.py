@@ -66,6 +66,8 @@ class Config:
     shutdown_timeout_s: Seconds = 15.0
     #: project -> what is masked in its spans; ``*`` holds for projects that are not named
     redact: Mapping[str, Redact] = field(default_factory=dict)
+    #: name -> where spans are sent on to (see docs/forwarding.md)
+    destinations: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class ConfigFaults(ValueError):
@@ -154,6 +156,8 @@ def _parsed(name: str, value: Any) -> Any:
         return None
     if name == "redact" and isinstance(value, str):
         return _rules(value)
+    if name == "destinations" and isinstance(value, str):
+        return _json_or_text(value)
     if name in _LISTS and isinstance(value, str):
         return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
     return value
@@ -162,12 +166,16 @@ def _parsed(name: str, value: Any) -> Any:
 def _rules(text: str) -> Any:
     """Of every project: ``all``, or patterns with commas. By project: an object of JSON, as the file has it."""
     if text.strip().startswith("{"):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
+        return _json_or_text(text)
     patterns = [part.strip() for part in text.split(",") if part.strip()]
     return {"*": {} if patterns == ["all"] else {"patterns": patterns}}
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _faults_between(config: Config, settings: Mapping[str, _Setting]) -> Iterable[str]:
@@ -178,3 +186,11 @@ def _faults_between(config: Config, settings: Mapping[str, _Setting]) -> Iterabl
         yield f"{said('max_buffered_bytes')}: must be at least max_body_bytes + max_decompressed_bytes"
     if config.grpc_port and config.grpc_port == config.port:
         yield f"{said('grpc_port')}: is the same as {said('port')}"
+    if config.destinations:
+        # What judges them is imported where there are any: whoever starts workers stays small.
+        from collector.forwarding.settings import FaultySettings, configured
+
+        try:
+            configured(config.destinations)
+        except FaultySettings as faulty:
+            yield from (f"{said('destinations')}: {name}: {detail}" for name, detail in faulty.faults.items())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from collector.queue.api import QueueStats
+from collector.storage.forward_api import Status
 
 _COMMIT_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -38,6 +41,11 @@ class Metrics:
         )
         self._emptied = Counter(
             "tracekit_spans_emptied", "Spans stored without content: it could not be redacted", registry=registry
+        )
+        self._looped = Counter(
+            "tracekit_requests_looped",
+            "Requests with spans that were here before",
+            registry=registry,
         )
         self._requests = Counter(
             "tracekit_requests", "OTLP requests", ["protocol", "signal", "encoding", "code"], registry=registry
@@ -63,6 +71,21 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
+        self._destination_spans = Gauge(
+            "tracekit_destination_spans",
+            "Spans and annotations by destination: waiting, unverified and buried now; the others since it was made",
+            ["destination", "state"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._destination_lag = Gauge(
+            "tracekit_destination_lag_seconds",
+            "Age of the oldest thing that a destination has not taken",
+            ["destination"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+
     def request(self, protocol: str, signal: str, encoding: str, code: int) -> None:
         self._requests.labels(protocol, signal, encoding, code).inc()
 
@@ -78,6 +101,9 @@ class Metrics:
         self._duplicate.inc(duplicates)
         self._commit.observe(seconds)
 
+    def looped(self) -> None:
+        self._looped.inc()
+
     def rejected(self, signal: str, items: int) -> None:
         if items:
             self._rejected.labels(signal).inc(items)
@@ -92,6 +118,15 @@ class Metrics:
         for state in ("ready", "claimed", "buried"):
             self._queue.labels(consumer, state).set(getattr(stats, state))
         self._lag.labels(consumer).set(stats.lag_ns / 1e9)
+
+    def destinations(self, statuses: Sequence[Status]) -> None:
+        """As the database has them: so one worker of several tells it for all."""
+        for status in statuses:
+            name = status.destination.name
+            self._destination_lag.labels(name).set(status.lag_ns / 1e9)
+            waiting = {"waiting": status.waiting, "unverified": status.unverified, "buried": status.buried}
+            for state, spans in (waiting | asdict(status.tally)).items():
+                self._destination_spans.labels(name, state).set(spans)
 
     def exposition(self) -> bytes:
         """Prometheus' text format: of all workers where there are several."""

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from collector import via
 from collector.codec.otlp import Wanted
 from collector.codec.run_spans import batch_of
 from collector.codec.runs import RunHead
@@ -59,7 +60,10 @@ class Pipeline:
         metrics: Metrics,
         pricer: Pricer | None = None,
         redaction: Redaction | None = None,
+        collector_id: str = "",
     ) -> None:
+        #: of this collector, for those that its spans go to and come back from
+        self.collector_id = collector_id
         #: for receivers that keep more than spans; None where no project has rules
         self.redaction = redaction
         self._writer = writer
@@ -93,24 +97,39 @@ class Pipeline:
         self._process(batch)
         return batch
 
-    async def consume(self, size: int, decode: Callable[[], SpanBatch], project: str | None = None) -> Outcome:
-        """Decode, process, store. Returns after the commit. ``project``, where given, is that of all the spans.
+    def closes_circle(self, way: str | None) -> bool:
+        """Whether what comes with this ``collector.via`` header has been here, or goes round: it is not taken again,
+        and whoever sent it is told that it is stored."""
+        if not way or not via.closes(via.parsed(way), self.collector_id):
+            return False
+        self._metrics.looped()
+        return True
+
+    async def consume(
+        self, size: int, decode: Callable[[], SpanBatch], project: str | None = None, way: str | None = None
+    ) -> Outcome:
+        """Decode, process, store. Returns after the commit. ``project``, where given, is that of all the spans;
+        ``way`` the ``collector.via`` header that they came with.
 
         Raises what ``decode`` raises, ``Overloaded`` and ``Unavailable``; then nothing was stored.
         """
         with self.in_hand(size):
-            batch, committed = await self.compute(size, lambda: self._submit(decode(), project))
+            batch, committed = await self.compute(size, lambda: self._submit(decode(), project, way))
             submitted = time.perf_counter()
             result = await asyncio.wrap_future(committed) if committed else WriteResult(0, 0)
         self._metrics.committed(result.stored, result.duplicates, time.perf_counter() - submitted)
         self._metrics.rejected("traces", batch.rejected)
         return Outcome(result.stored, result.duplicates, batch.rejected, batch.rejected_reasons)
 
-    def _submit(self, batch: SpanBatch, project: str | None) -> tuple[SpanBatch, Future[WriteResult] | None]:
+    def _submit(
+        self, batch: SpanBatch, project: str | None, way: str | None
+    ) -> tuple[SpanBatch, Future[WriteResult] | None]:
         self._metrics.received(len(batch.spans) + batch.rejected)
         for span in batch.spans if project else ():
             span.attributes["tracekit.project"] = project
         self._process(batch)
+        for chunk in batch.chunks if way else ():
+            chunk.via = via.formatted(via.parsed(way)) or None
         return batch, self._writer.submit(batch) if batch.spans else None
 
     def _process(self, batch: SpanBatch) -> None:

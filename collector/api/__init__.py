@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from collector.api.annotations import Annotations
 from collector.api.bodies import MAX_BYTES, Bodies
+from collector.api.destinations import Destinations
 from collector.api.handlers import Handlers
 from collector.api.page import docs_page
 from collector.api.problems import problems
@@ -31,7 +32,8 @@ def build_api(
     bounds what is sent."""
     limiter = anyio.CapacityLimiter(threads)
     handlers = Handlers(store, now_ns, limiter)
-    said = Annotations(annotations or store, bodies or Bodies(ByteBudget(4 * MAX_BYTES)), limiter)
+    bodies = bodies or Bodies(ByteBudget(4 * MAX_BYTES))
+    said = Annotations(annotations or store, bodies, limiter)
     version_1: list[BaseRoute] = [
         Route("/traces", handlers.list_traces),
         Route("/traces/{trace_id}", handlers.get_trace),
@@ -39,6 +41,7 @@ def build_api(
         Route("/usage", handlers.usage),
         Route("/projects", handlers.projects),
         *said.routes(),
+        *Destinations(store, store.queue, bodies, limiter, now_ns).routes(),
         Route("/openapi.json", handlers.openapi),
     ]
     return [Mount("/api/v1", routes=version_1, middleware=[problems()]), Route("/api/docs", docs_page)]

@@ -50,7 +50,7 @@ def batch_of(runs: Sequence[RunHead]) -> SpanBatch:
         span = _span_of(run)
         span.chunk = number
         batch.spans.append(span)
-        batch.chunks.append(Chunk(run.trace_id, compress(_wired(span)), 1))
+        batch.chunks.append(Chunk(run.trace_id, compress(_wired(span)), 1, run.via))
     return batch
 
 

@@ -60,6 +60,8 @@ class RunHead:
     status: RunStatus
     reference_example_id: bytes | None
     document: Document
+    #: the collectors that the latest change came through (``collector.via``)
+    via: str | None = None
 
     @property
     def span_id(self) -> bytes:
@@ -80,6 +82,7 @@ class RunChange:
     fields: Document = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     size: int = 0
+    via: str | None = None
 
 
 def merged(document: Document | None, changes: Iterable[RunChange]) -> Document:

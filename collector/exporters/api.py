@@ -117,7 +117,8 @@ class Said:
 class Needs:
     """What the exporter wants. ``spans`` and ``bytes`` (decompressed originals) bound one parcel. ``ancestry``: see
     ``Record``. ``verifies``: a 200 is no acknowledgement there, ask ``missing``. ``complete``: only spans that have
-    ended. ``bundles``: batches are collected into larger parcels (files). ``annotations``: it takes them."""
+    ended. ``bundles``: batches are collected into larger parcels (files). ``annotations``: it takes them.
+    ``introduces``: an empty parcel is sent before any other, whose receipt says which collector answers there."""
 
     spans: int = 4_096
     bytes: int = 8 * 1024 * 1024
@@ -126,6 +127,7 @@ class Needs:
     complete: bool = True
     bundles: bool = False
     annotations: bool = False
+    introduces: bool = False
 
 
 class Exporter(Protocol):

@@ -103,6 +103,8 @@ class Deliver:
     def __call__(self, items: Sequence[Item]) -> None:
         needs = self._lane.exporter.needs
         items = [item for item in items if (item.id, item.token) not in self._settled]
+        if items:
+            self._introduce()
         if needs.bundles:
             items = self._bundled(items)
         loads: list[Load] = []
@@ -117,6 +119,12 @@ class Deliver:
                 loads = []
         if loads:
             self._send(loads)
+
+    def _introduce(self) -> None:
+        try:
+            self._lane.introduce()
+        except (Failed, Rejected) as error:
+            raise self._lane.pause(str(error)) from None
 
     def _bundled(self, items: Sequence[Item]) -> Sequence[Item]:
         """Those that are bundles already. The others become one, before anything is sent: so what is sent together is

@@ -19,12 +19,11 @@ from collector.filters.faults import FilterFault
 from collector.forwarding.credentials import NoSecret, resolved
 from collector.forwarding.deliver import Deliver
 from collector.forwarding.lane import Lane
-from collector.forwarding.load import Store
 from collector.forwarding.loop import Loop
 from collector.forwarding.verify import Verify
 from collector.queue.retry import SECOND_NS, RetryPolicy
 from collector.queue.worker import Settings, Worker
-from collector.storage.api import StorageError
+from collector.storage.api import StorageError, Store
 
 log = structlog.get_logger("collector.forwarding")
 
@@ -46,8 +45,13 @@ Build = Callable[[Destination, Mapping[str, str]], Exporter]
 
 def build_exporter(destination: Destination, environ: Mapping[str, str]) -> Exporter:
     """Raises ``NoSecret``, and ``ModuleNotFoundError`` where the kind's extra is not installed."""
+    return exporter_with(destination, resolved(destination, environ))
+
+
+def exporter_with(destination: Destination, secrets: Mapping[str, str]) -> Exporter:
+    """With these values of ``api_key`` and headers. Raises ``ValueError`` for options that there are not."""
     build: Build = importlib.import_module(f"collector.exporters.{destination.kind}").build
-    return build(destination, resolved(destination, environ))
+    return build(destination, secrets)
 
 
 @dataclass
@@ -114,7 +118,9 @@ class Forwarding:
             else:
                 self._end(number, 5.0)
         for number, destination in wanted.items():
-            if number not in self._running:
+            if destination.peer == self._store.collector_id:
+                self._cannot(destination, "leads back to this collector")
+            elif number not in self._running:
                 self._begin(destination)
 
     def _watch(self) -> None:

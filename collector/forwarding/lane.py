@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -14,9 +14,10 @@ from collector.destinations import Destination
 from collector.exporters.api import Away, Exporter, Failed, Parcel, Receipt, Record, Rejected
 from collector.forwarding.backoff import Backoff
 from collector.forwarding.choice import Choice
-from collector.forwarding.load import Loader, Store, parcel_of
+from collector.forwarding.load import Loader, parcel_of
 from collector.forwarding.loop import Loop
 from collector.queue.retry import SECOND_NS, Pause, describe
+from collector.storage.api import Store
 from collector.storage.forward_api import Settled, Tally
 
 T = TypeVar("T")
@@ -59,10 +60,24 @@ class Lane:
         self.choice = Choice.of(self.destination)
         self.loader = Loader(self.store, self.choice, self.exporter.needs, self.hold_ns)
         self._backoff = Backoff(self.destination.id)
+        self._introduced = False
 
     @property
     def is_well(self) -> bool:
         return self.clock() - self.health.last_ok_ns < _WELL_NS
+
+    def introduce(self) -> None:
+        """Before anything is sent: who answers there, so that nothing is sent to where it came from. Raises as
+        ``send``."""
+        if self._introduced or not self.exporter.needs.introduces:
+            return
+        peer = self.send([], (self.store.collector_id,)).peer
+        self._introduced = True
+        if peer is not None and peer != self.destination.peer:
+            self.destination = self.choice.destination = replace(self.destination, peer=peer)
+            self.store.settle(self.destination.id, [], Tally(), now_ns=self.clock(), peer=peer)
+        if peer == self.store.collector_id:
+            raise self.pause("leads back to this collector")
 
     def send(self, records: Sequence[Record], way: tuple[str, ...]) -> Receipt:
         """Raises ``Rejected``, ``Failed``, and ``Pause`` where the destination is away."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from collector.annotations import Annotation
 from collector.codec.otlp import Original, decode_traces
@@ -15,32 +15,12 @@ from collector.forwarding.choice import Choice, is_pending, way_of
 from collector.model import RUN_SCOPE, Span, SpanBatch
 from collector.processors.chain import process, redacted
 from collector.processors.redact import ALL_PROJECTS, Redaction, Rules
-from collector.queue.api import Item, Queue
+from collector.queue.api import Item
 from collector.queue.retry import Poison
-from collector.storage.api import TraceReader
-from collector.storage.forward_api import ForwardStore
-from collector.storage.runs_api import Run
+from collector.storage.api import Store
 
 #: A trace of more spans is not searched for what is above a span.
 MAX_TRACE: Final = 50_000
-__all__ = ["Load", "Loader", "Store", "key_text", "parcels"]
-
-
-class Store(ForwardStore, TraceReader, Protocol):
-    """What forwarding stands on."""
-
-    @property
-    def queue(self) -> Queue: ...
-
-    def subscribe(self, tell: Callable[[], None]) -> None: ...
-
-    def originals_of(self, original_ids: Sequence[int]) -> dict[int, bytes]: ...
-
-    def spans_of_traces(self, trace_ids: Sequence[bytes]) -> dict[bytes, list[Span]]: ...
-
-    def get_runs(self, run_ids: Sequence[bytes]) -> dict[bytes, Run]: ...
-
-    def get_attachment(self, run_id: bytes, name: str) -> Attachment | None: ...
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import grpc
 import structlog
 from grpc import aio
 
+from collector import via
 from collector.codec.otlp import MalformedBody
 from collector.metrics import Metrics
 from collector.pipeline import WANTED, Pipeline
@@ -18,6 +19,7 @@ from collector.receivers.body import ByteBudget, Lease
 from collector.receivers.refusal import INTERNAL, Refusal, malformed, of_storage, unauthenticated
 from collector.receivers.shape import decode_protobuf
 from collector.storage.api import StorageError
+from tracekit.semconv import COLLECTOR_HEADER
 
 #: grpc.aio.ServicerContext; the library has no types.
 Context: TypeAlias = Any
@@ -56,6 +58,7 @@ class OtlpGrpc:
     def _export(self, signal: Signal) -> Callable[[bytes, Context], Awaitable[bytes]]:
         async def export(body: bytes, context: Context) -> bytes:
             try:
+                context.set_trailing_metadata(((COLLECTOR_HEADER, self._pipeline.collector_id or "1"),))
                 answer = await self._handle(signal, body, context)
             except Refusal as refusal:
                 self._metrics.request("grpc", signal.name, "protobuf", refusal.code)
@@ -67,12 +70,15 @@ class OtlpGrpc:
         return export
 
     async def _handle(self, signal: Signal, body: bytes, context: Context) -> bytes:
-        if not self._authorized(_authorization(context)):
+        if not self._authorized(_metadata(context, "authorization")):
             raise unauthenticated()
+        way = _metadata(context, via.HEADER)
+        if self._pipeline.closes_circle(way):
+            return answers.for_spans("protobuf", 0, 0, [])
         with Lease(self._budget) as lease:
             lease.grow(len(body))
             try:
-                return await (self._store(body) if signal is TRACES else self._count(signal, body))
+                return await (self._store(body, way) if signal is TRACES else self._count(signal, body))
             except MalformedBody as error:
                 raise malformed(str(error)) from None
             except StorageError as error:
@@ -83,8 +89,8 @@ class OtlpGrpc:
                 log.exception("a request failed", signal=signal.name)
                 raise Refusal(500, INTERNAL, "the collector failed; its log says why") from None
 
-    async def _store(self, body: bytes) -> bytes:
-        outcome = await self._pipeline.consume(len(body), lambda: decode_protobuf(body, WANTED))
+    async def _store(self, body: bytes, way: str) -> bytes:
+        outcome = await self._pipeline.consume(len(body), lambda: decode_protobuf(body, WANTED), way=way)
         return answers.for_spans("protobuf", outcome.kept, outcome.rejected, outcome.reasons)
 
     async def _count(self, signal: Signal, body: bytes) -> bytes:
@@ -108,8 +114,8 @@ async def start(otlp: OtlpGrpc, address: str, max_message_bytes: int, *, shared_
     return server, port
 
 
-def _authorization(context: Context) -> str:
+def _metadata(context: Context, wanted: str) -> str:
     for name, value in context.invocation_metadata() or ():
-        if name == "authorization":
+        if name == wanted:
             return value if isinstance(value, str) else value.decode("latin-1")
     return ""

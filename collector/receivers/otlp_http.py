@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from collector import via
 from collector.asgi import Headers, Receive, Scope, Send, headers_of, respond
 from collector.codec.otlp import MalformedBody, decode_traces_json
 from collector.metrics import Metrics
@@ -36,11 +37,9 @@ _DRAIN_BYTES: Final = 64 * 1024 * 1024
 #: How much more than its own size a compressed body is taken to be, before anybody knows.
 _USUAL_RATIO: Final = 8
 
-#: tells tracekit's SDK who answers, and so that zstd is understood
-_WHO: Final = (COLLECTOR_HEADER.encode(), b"1")
-
 #: Where LangSmith's exporter names the project.
 _PROJECT: Final = b"langsmith-project"
+_VIA: Final = via.HEADER.encode()
 _LEAVING: Final = Refusal(503, UNAVAILABLE, "the collector is shutting down", 1.0)
 
 _DECODERS: Final = {"protobuf": decode_protobuf, "json": decode_traces_json}
@@ -59,6 +58,8 @@ class OtlpHttp:
         self._limits = limits
         self._budget = budget
         self._metrics = metrics
+        #: tells other collectors, and tracekit's SDK (which then knows that zstd is understood), who answers
+        self._who = (COLLECTOR_HEADER.encode(), (pipeline.collector_id or "1").encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
@@ -73,7 +74,10 @@ class OtlpHttp:
             with Lease(self._budget) as lease:
                 body = await read_body(receive, headers.get(b"content-length"), self._limits, lease)
                 body_read = True
-                answer = await self._handle(body, media, encoding, lease, headers.get(_PROJECT))
+                if self._pipeline.closes_circle(headers.get(_VIA)):
+                    answer = answers.for_spans(media, 0, 0, [])
+                else:
+                    answer = await self._handle(body, media, encoding, lease, headers)
             await self._answer(send, 200, media, answer)
         except Disconnected:
             self._metrics.request("http", self._signal.name, media, 499)
@@ -83,11 +87,13 @@ class OtlpHttp:
             # The server waits no longer: the last thing to do is to say so.
             await self._answer(send, 503, media, answers.refused(_LEAVING, media), _headers_of(_LEAVING))
 
-    async def _handle(self, body: bytes, media: Media, encoding: Encoding, lease: Lease, project: str | None) -> bytes:
+    async def _handle(
+        self, body: bytes, media: Media, encoding: Encoding, lease: Lease, headers: dict[bytes, str]
+    ) -> bytes:
         """The answer's body. Raises ``Refusal``."""
         try:
             if self._signal is TRACES:
-                return await self._store(body, media, encoding, lease, project)
+                return await self._store(body, media, encoding, lease, headers)
             return await self._count(body, media, encoding, lease)
         except MalformedBody as error:
             raise malformed(str(error)) from None
@@ -99,11 +105,15 @@ class OtlpHttp:
             log.exception("a request failed", signal=self._signal.name)
             raise Refusal(500, INTERNAL, "the collector failed; its log says why") from None
 
-    async def _store(self, body: bytes, media: Media, encoding: Encoding, lease: Lease, project: str | None) -> bytes:
+    async def _store(
+        self, body: bytes, media: Media, encoding: Encoding, lease: Lease, headers: dict[bytes, str]
+    ) -> bytes:
         def decode() -> SpanBatch:
             return _DECODERS[media](self._unpack(body, encoding, lease), WANTED)
 
-        outcome = await self._pipeline.consume(_expected_size(body, encoding), decode, project)
+        outcome = await self._pipeline.consume(
+            _expected_size(body, encoding), decode, headers.get(_PROJECT), headers.get(_VIA)
+        )
         return answers.for_spans(media, outcome.kept, outcome.rejected, outcome.reasons)
 
     async def _count(self, body: bytes, media: Media, encoding: Encoding, lease: Lease) -> bytes:
@@ -134,7 +144,7 @@ class OtlpHttp:
         self, send: Send, status: int, media: Media, body: bytes, extra: Headers | None = None, *, more: bool = False
     ) -> None:
         self._metrics.request("http", self._signal.name, media, status)
-        content = [(b"content-type", MEDIA_TYPES[media].encode()), _WHO, *(extra or ())]
+        content = [(b"content-type", MEDIA_TYPES[media].encode()), self._who, *(extra or ())]
         await respond(send, status, content, body, more=more)
 
 

@@ -5,14 +5,14 @@ Everything here is synchronous: async callers use a thread pool. Times are nanos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from collector.filters.nodes import Node
 from collector.model import Cost, Span, SpanBatch, SummaryUpdate, TraceSummary, Usage
-from collector.queue.api import Item
+from collector.queue.api import Item, Queue
 from collector.storage.annotations_api import AnnotationReader, AnnotationStore
 from collector.storage.forward_api import ForwardStore
 from collector.storage.projects_api import ProjectStore
@@ -254,7 +254,16 @@ class SummaryStore(Protocol):
 
 
 class Store(SpanWriter, Reader, AnnotationStore, RunStore, ProjectStore, SummaryStore, ForwardStore, Protocol):
-    """One engine's whole. ``run_consumers`` is the composition root's business, not the store's."""
+    """One engine's whole. Running the queue's consumers is the composition root's business, not the store's."""
+
+    @property
+    def queue(self) -> Queue:
+        """Where each stored batch has put an item for each consumer."""
+        ...
+
+    def subscribe(self, tell: Callable[[], None]) -> None:
+        """``tell`` is called after every commit that stored spans, on a writing thread, and must return at once."""
+        ...
 
     def check_writable(self) -> None:
         """For readiness: raises ``Unavailable`` with the reason unless a transaction can be committed now."""

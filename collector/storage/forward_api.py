@@ -159,7 +159,8 @@ class ForwardStore(DestinationStore, Protocol):
         peer: str | None = None,
     ) -> int:
         """In one transaction: those of the items that are still ours go, what follows them comes, and the
-        destination's counts grow. Returns how many were ours; where none was, nothing is counted."""
+        destination's counts grow. Returns how many were ours; where none was, nothing is counted. ``peer`` is kept
+        either way."""
         ...
 
     def note_error(self, destination_id: int, error: str, *, now_ns: int) -> None:

@@ -37,8 +37,11 @@ class MemoryAnnotations(ABC):
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
         with self._annotations_lock:
             now = time.time_ns()
+            before = {item.id: _undated(item) for item in self._annotations.values()}
             kept = [self._put_annotation(item, now + number) for number, item in enumerate(annotations)]
-            self.queue_annotations([item.id for item in kept if item.id is not None])
+            new = [item.id for item in kept if item.id is not None and before.get(item.id) != _undated(item)]
+            if new:
+                self.queue_annotations(new)
             return _done(kept)
 
     def change_annotation(self, annotation_id: bytes, changes: Mapping[str, Any]) -> Future[Annotation | None]:
@@ -98,6 +101,10 @@ class MemoryAnnotations(ABC):
         assert kept.id is not None
         self._annotations[kept.id] = kept
         return replace(kept)
+
+
+def _undated(annotation: Annotation) -> Annotation:
+    return replace(annotation, created_ns=None, updated_ns=None)
 
 
 def _place(annotation: Annotation) -> tuple[int, bytes]:

@@ -148,8 +148,8 @@ class MemoryForward:
     ) -> int:
         with self._destinations_lock:
             ours = [one for one in settled if self.forward_queue.settle(one.item, one.follows)]
-            if ours:
-                self._count(destination_id, tally, now_ns, error, peer)
+            if ours or peer is not None:
+                self._count(destination_id, tally if ours else Tally(), now_ns, error, peer)
             return len(ours)
 
     def note_error(self, destination_id: int, error: str, *, now_ns: int) -> None:

@@ -87,7 +87,7 @@ class MemoryRuns(ABC):
             head.status,
             head.reference_example_id,
             shown(head.document),
-            [AttachmentInfo(found.name, found.mime_type, len(found.data)) for found in attached],
+            attachments=[AttachmentInfo(found.name, found.mime_type, len(found.data)) for found in attached],
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 import structlog
 
+from collector import via
 from collector.asgi import App, Headers, Receive, Scope, Send, headers_of, respond
 from collector.metrics import Metrics
 from collector.receivers.body import (
@@ -40,6 +41,7 @@ _BASES: Final = ("/api/v1", "/api", "")
 JSON: Final[Headers] = [(b"content-type", b"application/json")]
 _LEAVING: Final = Refusal(503, UNAVAILABLE, "the collector is shutting down", RETRY_AFTER_S)
 _USUAL_RATIO: Final = 8
+_VIA: Final = via.HEADER.encode()
 
 #: Status, body, headers.
 Answer = tuple[int, bytes, Headers]
@@ -106,7 +108,7 @@ class LangSmith:
 
         size = len(body) if encoding == "identity" else len(body) * _USUAL_RATIO
         try:
-            received = await self._ingest.store(size, decoded)
+            received = await self._ingest.store(size, decoded, headers.get(_VIA))
         except StorageError as error:
             return _refused(of_storage(error))
         except Refusal:

@@ -59,10 +59,15 @@ class Ingest:
         self._metrics = metrics
         self._project_of = project_of
 
-    async def store(self, size: int, decode: Callable[[], Received]) -> Received:
-        """Returns after the commit. Raises what ``decode`` raises, ``Overloaded``, ``Unavailable``, ``Refused``."""
+    async def store(self, size: int, decode: Callable[[], Received], way: str | None = None) -> Received:
+        """Returns after the commit. ``way``: the ``collector.via`` header that it came with. Raises what ``decode``
+        raises, ``Overloaded``, ``Unavailable``, ``Refused``."""
         with self._pipeline.in_hand(size):
             received = await self._pipeline.compute(size, decode)
+            if self._pipeline.closes_circle(way):
+                return Received(rejected=received.rejected, reasons=received.reasons)
+            if way:
+                received.changes = [replace(change, via=way) for change in received.changes]
             self._metrics.received(len(received.changes) + received.rejected)
             self._metrics.rejected("traces", received.rejected)
             try:

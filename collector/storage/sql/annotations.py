@@ -26,6 +26,7 @@ _ONE: Final = text(f"{_SELECT} WHERE a.id = :id")
 _KNOWN: Final = text("SELECT id, key, created_ns FROM annotations WHERE key IN :keys OR id IN :ids").bindparams(
     bindparam("keys", expanding=True), bindparam("ids", expanding=True)
 )
+_BY_KEY: Final = text(f"{_SELECT} WHERE a.key IN :keys").bindparams(bindparam("keys", expanding=True))
 _AT_ONCE: Final = 1_000
 _DROP: Final = text("DELETE FROM annotations WHERE id = :id")
 _PUT: Final = text(
@@ -43,8 +44,12 @@ class SqlAnnotations:
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
         def job(connection: Connection) -> list[Annotation]:
             now = time.time_ns()
+            before = _said_before(connection, annotations)
             kept = _put(connection, annotations, now)
-            queue_annotations(connection, [item.id for item in kept if item.id is not None], now)
+            # What says nothing new is not sent on: so it cannot go round between collectors for ever.
+            new = [item.id for item in kept if item.id is not None and before.get(item.id) != _undated(item)]
+            if new:
+                queue_annotations(connection, new, now)
             return kept
 
         return self._write(job)
@@ -143,6 +148,21 @@ def _where(query: AnnotationQuery) -> Where:
     if query.kinds:
         where.add("a.annotator_kind IN :kinds", kinds=list(query.kinds))
     return where
+
+
+def _said_before(connection: Connection, annotations: Sequence[Annotation]) -> dict[bytes, Annotation]:
+    """What is stored under these targets, names and identifiers, by id and without times."""
+    keys = [key_of(annotation) for annotation in annotations]
+    found = [
+        annotation_of(row)
+        for start in range(0, len(keys), _AT_ONCE)
+        for row in connection.execute(_BY_KEY, {"keys": keys[start : start + _AT_ONCE]})
+    ]
+    return {annotation.id: _undated(annotation) for annotation in found if annotation.id is not None}
+
+
+def _undated(annotation: Annotation) -> Annotation:
+    return replace(annotation, created_ns=None, updated_ns=None)
 
 
 def _get(connection: Connection, annotation_id: bytes) -> Annotation | None:

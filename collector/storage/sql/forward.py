@@ -259,8 +259,8 @@ class SqlForward:
                     follows += [_follow_cells(one.item, follow, row.created_ns) for follow in one.follows]
             if follows:
                 connection.execute(_FOLLOW, follows)
-            if ours:
-                _count(connection, destination_id, tally, now_ns, error, peer)
+            if ours or peer is not None:
+                _count(connection, destination_id, tally if ours else Tally(), now_ns, error, peer)
             return ours
 
         return self._database.write(job).result()

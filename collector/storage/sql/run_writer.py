@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Condition, Thread
 from typing import Final
 
@@ -184,5 +184,5 @@ class SqlRunWriter:
                 before = document_of(found.data) if found.data is not None else {}
             after = merged(before, told)
             if before is None or after != before:
-                merge.heads.append(head_of(run_id, after))
+                merge.heads.append(replace(head_of(run_id, after), via=told[-1].via))
         return merge
