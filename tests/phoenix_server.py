@@ -14,15 +14,20 @@ from collector.local_phoenix import LocalPhoenix, Settings, version_of
 PYTHON = Path(sys.prefix) / "phoenix" / "bin" / "python"
 
 
-@pytest.fixture(scope="session")
-def phoenix_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPhoenix]:
-    """One for all tests of a process of the run; nothing is in it but what they send. It takes some ten seconds and
-    half a gigabyte, so tests that need it belong into few files (``--dist loadfile``)."""
+def phoenix_installed() -> None:
+    """Skips the test where there is none; where everything has to be there (CI), fails it."""
     if version_of(PYTHON) is None:
         message = f"no Phoenix in {PYTHON.parent.parent}: 'make test' installs it"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def phoenix_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPhoenix]:
+    """One for all tests of a process of the run; nothing is in it but what they send. It takes some ten seconds and
+    half a gigabyte, so tests that need it belong into few files (``--dist loadfile``)."""
+    phoenix_installed()
     phoenix = LocalPhoenix(Settings(tmp_path_factory.mktemp("phoenix"), PYTHON, port=0))
     try:
         phoenix.wait_ready()

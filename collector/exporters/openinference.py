@@ -7,7 +7,6 @@ lower case, tokens as text, documents as one JSON text. Such values move to ``OR
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WiredSpan
@@ -25,7 +24,7 @@ from collector.exporters.openinference_content import (
     written,
 )
 from collector.model import CALL_KINDS, PICO_USD, Attributes, Content, Prompt, Span, Tool
-from collector.processors.dialects.documents import listed
+from collector.processors.dialects.documents import documents_in, listed
 from collector.processors.values import json_object, json_or_text, number
 from tracekit.semconv import COST_SOURCE, OPENINFERENCE_KINDS
 
@@ -64,6 +63,7 @@ _PROVIDERS: Final = {"mistral": "mistralai", "x-ai": "xai", "moonshotai": "moons
 _SYSTEMS: Final = {"openai": "openai", "anthropic": "anthropic", "cohere": "cohere", "mistral": "mistralai"}
 #: OpenInference's Google GenAI instrumentation writes calls without their message: no reader finds them there.
 _STRAY: Final = "message.tool_calls"
+_CHATS: Final = ("llm.input_messages", "llm.output_messages")
 
 
 def span_of(record: Record, attributes: Attributes | None = None) -> WiredSpan:
@@ -119,8 +119,8 @@ class _Told:
     def get(self, key: str) -> Any:
         return self._found.get(key)
 
-    def items(self) -> Iterator[tuple[str, Any]]:
-        yield from self._found.items()
+    def under(self, prefix: str) -> list[str]:
+        return [key for key in self._found if key.startswith(prefix + ".")]
 
     def put(self, key: str, value: Any) -> None:
         """This is what counts; another value that was there moves."""
@@ -142,7 +142,7 @@ class _Told:
 
     def move_tree(self, prefix: str) -> None:
         self._trees.discard(prefix)
-        for key in [key for key in self._found if key.startswith(prefix + ".")]:
+        for key in self.under(prefix):
             self._found[ORIGINAL + key] = self._found.pop(key)
 
     def has_tree(self, prefix: str) -> bool:
@@ -161,9 +161,10 @@ class _Told:
 
 
 def _kind(span: Span, said: Any) -> str:
-    """The span's; a kind of OpenInference's that we have none for stays."""
-    if span.kind == "task" and isinstance(said, str) and said and said.upper() not in _KNOWN_KINDS:
-        return said.upper()
+    """The span's. OpenInference's that we have no kind for stay; what is no word costs the span at Phoenix."""
+    if span.kind == "task" and isinstance(said, str) and said.isascii() and said.isalpha():
+        named = said.upper()
+        return "UNKNOWN" if named in _KNOWN_KINDS else named
     return OPENINFERENCE_KINDS.get(span.kind, "UNKNOWN")
 
 
@@ -181,7 +182,8 @@ def _owned(told: _Told, span: Span) -> None:
 def _called(told: _Told, span: Span, content: Content) -> None:
     model = span.response_model or span.request_model
     if span.kind == "llm":
-        told.fill("llm.model_name", model)
+        if model is not None:  # also where the span's is "provider/model", which nobody has a price for
+            told.put("llm.model_name", model)
         told.fill("llm.request.model_name", span.request_model)
         told.fill("llm.response.model_name", span.response_model)
     else:
@@ -221,8 +223,11 @@ def _chatted(told: _Told, content: Content) -> None:
     if told.has_tree(_STRAY):
         told.move_tree("llm.output_messages")
         told.move_tree(_STRAY)
-    told.fill_tree("llm.input_messages", messages_at("llm.input_messages", content.input_messages))
-    told.fill_tree("llm.output_messages", messages_at("llm.output_messages", content.output_messages))
+    for prefix, messages in zip(_CHATS, (content.input_messages, content.output_messages), strict=True):
+        # Roles alone, as of audio, are no messages.
+        if told.has_tree(prefix) and all(key.endswith(".role") for key in told.under(prefix)):
+            told.move_tree(prefix)
+        told.fill_tree(prefix, messages_at(prefix, messages))
     told.fill_tree("llm.tools", tools_at("llm.tools", content.parameters.get("tools")))
 
 
@@ -233,17 +238,18 @@ def _found(told: _Told, span: Span, content: Content) -> None:
         if isinstance(content.input, str):
             told.fill("reranker.query", content.input)
     elif not told.has_tree("reranker.output_documents"):
-        told.fill_tree("retrieval.documents", documents_at("retrieval.documents", content.documents))
+        # One JSON text counts as no document.
+        documents = content.documents or documents_in(told.get("retrieval.documents"))
+        told.fill_tree("retrieval.documents", documents_at("retrieval.documents", documents))
 
 
 def _embedded(told: _Told, content: Content) -> None:
     told.fill_tree("embedding.embeddings", embeddings_at("embedding.embeddings", content.embeddings))
     if told.has_tree("embedding.embeddings"):
-        for key, value in list(told.items()):
-            if key.startswith("embedding.embeddings.") and key.endswith(".vector"):
-                vector = vector_of(json_or_text(value))
-                if vector is not None:
-                    told.put(key, vector)
+        for key in told.under("embedding.embeddings"):
+            vector = vector_of(json_or_text(told.get(key))) if key.endswith(".vector") else None
+            if vector is not None:
+                told.put(key, vector)
 
 
 def _ran(told: _Told, tool: Tool) -> None:

@@ -49,7 +49,8 @@ class Annotator:
         lost += await self._unseen(rest, places)
         if refused is not None:
             raise refused
-        return [one.said for one in lost]
+        unattached = {id(one) for one in lost}
+        return [one.said for one in statements if id(one) in unattached]
 
     async def _spans(self, said: Sequence[Said]) -> dict[SpanKey, tuple[bytes, str]]:
         """What Phoenix calls the spans that it has, and the project that it has them in. Those that it has not are in

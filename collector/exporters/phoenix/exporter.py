@@ -24,7 +24,7 @@ from collector.exporters.phoenix.spans import has_identity, is_complete, other_i
 #: Two or three seconds of Phoenix's storing.
 _SPANS: Final = 512
 #: So many of the missing are looked for in other traces at a time; that costs a question for each 25 of them.
-_LOOKED_FOR: Final = 200
+_LOOKED_FOR: Final = 100
 _MOST_RENAMED: Final = 16_384
 _PROTOBUF: Final = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
 
