@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from collector.codec.otlp import Original, decode_traces
 from collector.exporters.api import Parcel, Record
@@ -16,7 +17,11 @@ def records_of(*bodies: bytes) -> list[Record]:
     for body in bodies:
         batch = process(decode_traces(body, WANTED))
         originals = [Original(chunk.data) for chunk in batch.chunks]
-        found += [Record(span, originals[span.chunk]) for span in batch.spans]
+        # The columns have nothing of attributes, events, links and resource.
+        bare = [
+            replace(span, attributes={}, events=(), links=(), resource={}, status_message="") for span in batch.spans
+        ]
+        found += [Record(span, originals[span.chunk]) for span in bare]
     return found
 
 

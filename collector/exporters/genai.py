@@ -136,7 +136,7 @@ def _agent_name(span: Span) -> str | None:
 
 def _contents(span: Span, content: Content) -> Attributes:
     found = _parameters(content.parameters) if span.kind in CALL_KINDS else {}
-    if (tell := _BY_KIND.get(span.kind, _chat)) is not None:
+    if (tell := _BY_KIND.get(span.kind)) is not None:
         found |= tell(span, content)
     if content.prompt is not None and content.prompt.name:
         found[semconv.GEN_AI_PROMPT_NAME] = content.prompt.name
@@ -201,6 +201,7 @@ def _embeddings(span: Span, content: Content) -> Attributes:
 
 
 _BY_KIND: Final[dict[str, Callable[[Span, Content], Attributes]]] = {
+    **dict.fromkeys(("llm", "agent", "chain"), _chat),
     "tool": _tool,
     "retriever": _retrieval,
     "reranker": _retrieval,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,43 @@ def test_what_cannot_be_written_comes_again(tmp_path: Path) -> None:
     (tmp_path / "archive" / "project=shop" / f"day={DAY}").write_text("in the way")
     with pytest.raises(Away):
         send(str(tmp_path / "archive"), of_project("shop"))
+
+
+_WRITER = """
+import asyncio, sys
+from export_records import parcel_of, records_of
+from otlp_requests import export_request, protobuf
+from collector.destinations import Destination
+from collector.exporters.archive import build
+
+async def write():
+    exporter = build(Destination("archive", "archive", sys.argv[1]), {})
+    for number in range(100_000):
+        await exporter.send(parcel_of(records_of(protobuf(export_request(number, range(50)))), f"{number:016x}"))
+        print(number, flush=True)
+
+asyncio.run(write())
+"""
+
+
+def test_what_was_acknowledged_before_a_kill_is_there_and_nothing_is_there_by_half(tmp_path: Path) -> None:
+    paths = os.pathsep.join((str(Path(__file__).parents[1]), str(Path(__file__).parents[2])))
+    for kill in range(2):
+        archive = tmp_path / str(kill)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(archive)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(5 + kill * 7)]
+        writer.kill()
+        acknowledged += [int(line) for line in writer.stdout.read().split(b"\n") if line.strip()]
+        writer.wait()
+        writer.stdout.close()
+        files = {path.name.partition("-")[0]: path for path in archive.rglob("*.parquet")}
+        assert files.keys() >= {f"{number:016x}" for number in acknowledged}
+        assert all(parquet.read_table(path).num_rows == 50 for path in files.values())
 
 
 def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
