@@ -3,103 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from export_records import parcel_of, records_of
+from langsmith_records import records_of_changes
+from langsmith_runs import ended, started
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from phoenix_stage import NS, STORED_SECONDS, annotations_of, exporter_of, graphql, records, run, said, sent, span
 from phoenix_view import corpus_records, get, ours, spans_in, theirs
-from wire_spans import request_of
 
-from collector.annotations import Annotation, Target
+import tracekit
+from collector.annotations import Target
 from collector.codec.run_spans import PENDING
 from collector.destinations import Destination
-from collector.exporters.api import Away, Exporter, Record, Rejected, Said
+from collector.exporters.api import Away, Record, Rejected
 from collector.exporters.phoenix import build
 from collector.exporters.phoenix.spans import other_id
-from collector.local_phoenix import LocalPhoenix
-from collector.model import Event, Link, Span
+from collector.local_phoenix import LocalPhoenix, free_port
+from collector.model import Event, Link
+from tracekit import testing, trace
 
-#: Storing the corpus takes Phoenix five to thirty seconds, by how busy the machine is.
-STORED_SECONDS = 90.0
-NS = 1_795_305_600_000_000_000
 #: Of two tools' results in one message the instrumentation keeps the id of the last; the other convention on that span,
 #: which we believe, says that they are two.
 KNOWN = {("openinference-pydantic-ai/parallel_tools", "input_messages")}
 
 Corpus = list[tuple[str, list[Record]]]
-
-
-@asynccontextmanager
-async def exporter_of(phoenix: LocalPhoenix, **options: Any) -> AsyncIterator[Exporter]:
-    exporter = build(Destination("phoenix", "phoenix", phoenix.url, options=options), {})
-    try:
-        yield exporter
-    finally:
-        await exporter.close()
-
-
-async def sent(exporter: Exporter, records: Sequence[Record]) -> None:
-    """Until Phoenix shows all of them."""
-    most = exporter.needs.spans
-    for start in range(0, len(records), most):
-        receipt = await exporter.send(parcel_of(records[start : start + most]))
-        assert receipt.rejected == 0
-    end = time.monotonic() + STORED_SECONDS
-    lost = await exporter.missing(records)
-    while lost:
-        assert time.monotonic() < end, f"{len(lost)} of {len(records)} spans never came: {lost[0].facts.name}"
-        await asyncio.sleep(0.2 if len(lost) < most // 4 else 2.0)  # to look costs Phoenix the time to store
-        lost = await exporter.missing(lost)
-
-
-def span(number: int, trace: int, parent: int | None = None, **attributes: Any) -> Span:
-    """One whose ids are in no captured case."""
-    parent_id = None if parent is None else (0xF0 << 56 | parent).to_bytes(8, "big")
-    found = Span(
-        (0xF0 << 120 | trace).to_bytes(16, "big"), (0xF0 << 56 | number).to_bytes(8, "big"), parent_id, "s", 0, 0
-    )
-    found.name, found.start_ns, found.end_ns = f"span {number}", NS + number, NS + number + 5_000_000
-    found.attributes = attributes
-    return found
-
-
-def records(project: str, *spans: Span) -> list[Record]:
-    found = records_of(request_of(*spans))
-    for record in found:
-        record.facts.project = project
-    return found
-
-
-def said(record: Record, name: str, **fields: Any) -> Said:
-    """About the span, or what of it ``target`` names instead."""
-    facts = record.facts
-    target = fields.pop("target", Target(facts.trace_id, facts.span_id, None, fields.pop("position", None)))
-    about = facts if target.span_id else None
-    return Said(Annotation(name, target, **fields), facts.project, about)
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
-
-
-def annotations_of(phoenix: LocalPhoenix, kind: str, project: str, subject: str) -> list[dict[str, Any]]:
-    found = get(f"{phoenix.url}/v1/projects/{project}/{kind}_annotations?{kind}_ids={subject}&limit=100")
-    return sorted(found["data"], key=lambda one: (one["name"], one["identifier"]))
-
-
-def graphql(phoenix: LocalPhoenix, query: str) -> Any:
-    import urllib.request
-
-    body = json.dumps({"query": query}).encode()
-    request = urllib.request.Request(f"{phoenix.url}/graphql", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)["data"]
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +99,8 @@ def test_phoenix_adds_up_the_tokens_of_a_trace(phoenix_server: LocalPhoenix, cor
             expected[record.facts.trace_id.hex()] = prompt, completion
     told = {}
     for project in {case.partition("/")[0] for case, _ in cases}:
-        for trace in get(f"{phoenix_server.url}/v1/projects/{project}/traces?limit=1000")["data"]:
-            told[trace["trace_id"]] = trace["token_count_prompt"], trace["token_count_completion"]
+        for one in get(f"{phoenix_server.url}/v1/projects/{project}/traces?limit=1000")["data"]:
+            told[one["trace_id"]] = one["token_count_prompt"], one["token_count_completion"]
     assert told == expected
 
 
@@ -212,6 +145,60 @@ def test_nothing_hostile_loses_itself_or_what_is_sent_with_it(phoenix_server: Lo
     assert said_of[104]["tracekit.original.retrieval.documents"] == '[{"content": "d"}]'
     assert said_of[105]["llm.token_count.prompt"] == 12 and said_of[105]["tracekit.original.llm"] == "in the way"
     assert shown[hostile[3].span_id.hex()]["events"][0]["name"] == "exception"
+
+
+@trace.retriever(name="search")
+def search(query: str) -> list[dict[str, Any]]:
+    return [{"id": "d-1", "text": "1.7 litres", "score": 0.9, "metadata": {"page": 3}}]
+
+
+@trace.llm(name="chat", model="gpt-4o")
+def chat(messages: list[dict[str, str]]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": "It holds 1.7 litres."}
+    usage = {"prompt_tokens": 12, "completion_tokens": 6, "total_tokens": 18}
+    return {"model": "gpt-4o-2024-08-06", "choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+
+
+@trace.tool
+def convert(litres: float) -> float:
+    raise ValueError(f"not {litres}")
+
+
+@trace.agent(name="answer")
+def answer(question: str) -> dict[str, Any]:
+    with tracekit.context(session_id="s-1", user_id="u-1", tags=["a"], metadata={"k": [1]}):
+        search(question)
+        with pytest.raises(ValueError):
+            convert(1.7)
+        return chat([{"role": "user", "content": question}])
+
+
+def test_what_our_sdk_traces_and_what_langsmiths_client_sends(phoenix_server: LocalPhoenix) -> None:
+    with testing.capture() as captured:
+        answer("How much does it hold?")
+    traced = records_of(encode_spans([one.otel for one in captured.all()]).SerializeToString())
+    texts = {"inputs": {"messages": [{"role": "user", "content": "hi"}]}, "outputs": {"answer": "ho"}}
+    runs = records_of_changes(
+        *(started(0), started(1, 0, 0, run_type="llm", **texts), ended(1, 0, 0), ended(0, outputs={"x": 1})),
+        started(2, 0, 0),
+    )
+    for record in (*traced, *runs):
+        record.facts.project = "sdks"
+
+    async def go() -> None:
+        async with exporter_of(phoenix_server) as exporter:
+            await sent(exporter, [*traced, *runs])
+
+    run(go())
+    shown = spans_in(phoenix_server.url, "sdks")
+    found = [record for record in (*traced, *runs) if record.facts.name != "run 2"]
+    assert len(found) == len(shown) == 6
+    for record in found:
+        assert theirs(shown[record.facts.span_id.hex()], record) == ours(record)
+    tool = next(one for one in shown.values() if one["name"] == "convert")
+    assert (tool["status_code"], tool["attributes"]["metadata.k"]) == ("ERROR", [1])
+    assert "not 1.7" in tool["status_message"] and tool["attributes"]["tag.tags"] == ["a"]
+    assert [event["name"] for event in tool["events"]] == ["exception"]
 
 
 def test_projects_of_any_name_are_found_again_and_annotated(phoenix_server: LocalPhoenix) -> None:
@@ -386,6 +373,4 @@ def test_options_that_there_are_not_are_named() -> None:
 
 @pytest.fixture
 def unused_port() -> int:
-    from collector.local_phoenix import free_port
-
     return free_port("127.0.0.1", 0)
