@@ -43,8 +43,9 @@ class Record:
     """One span to be sent. ``facts`` is as the columns have it, nothing in its attributes, events, links, resource.
 
     ``ancestry``: facts of the spans above it, the root first, for exporters that ask for it (``Needs.ancestry``); where
-    a span in between is not stored, what is above the gap is missing and ``is_rooted`` is false. ``run_ids``: of spans
-    in it, and of the span itself, that came as LangSmith's runs: span id -> the run's UUID.
+    a span in between is not stored, what is above the gap is missing and ``is_rooted`` is false. It is false as well
+    for, and below, every parentless span of a trace but its earliest. ``run_ids``: of spans in it, and of the span
+    itself, that came as LangSmith's runs: span id -> the run's UUID.
     """
 
     facts: Span
@@ -111,6 +112,9 @@ class Said:
     project: str
     span: Span | None = None
     run_id: bytes | None = None
+    #: as of the span's ``Record``
+    ancestry: tuple[Span, ...] = ()
+    is_rooted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from collector.processors.redact import ALL_PROJECTS, Redaction, Rules
 from collector.queue.api import Item
 from collector.queue.retry import Poison
 from collector.storage.api import Store
+from tracekit.redaction import MASKED
 
 #: A trace of more spans is not searched for what is above a span.
 MAX_TRACE: Final = 50_000
@@ -111,9 +112,10 @@ class Loader:
         ready: list[Record] = []
         for record in load.records:
             spans = known.get(record.facts.trace_id, {})
-            record.ancestry, record.is_rooted = _ancestry(record.facts, spans)
+            record.ancestry, is_complete = ancestry_of(record.facts, spans)
+            record.is_rooted = is_complete and is_below_root((*record.ancestry, record.facts)[0], spans)
             self._name_runs(record, run_ids)
-            (ready if record.is_rooted or not waits else load.held).append(record)
+            (ready if is_complete or not waits else load.held).append(record)
         load.whole = load.whole and not load.held
         load.records = ready
 
@@ -132,10 +134,16 @@ class Loader:
     def _attachments(self, run_id: bytes) -> list[Attachment]:
         run = self._store.get_runs([run_id]).get(run_id)
         found = [self._store.get_attachment(run_id, info.name) for info in (run.attachments if run else ())]
-        return [attachment for attachment in found if attachment is not None]
+        return [self._masked(attachment) for attachment in found if attachment is not None]
+
+    def _masked(self, attachment: Attachment) -> Attachment:
+        if self.redaction is None:
+            return attachment
+        data = self.redaction.redact_value(None, attachment.data)
+        return replace(attachment, data=data if isinstance(data, bytes) else MASKED.encode())
 
 
-def _ancestry(span: Span, spans: dict[bytes, Span]) -> tuple[tuple[Span, ...], bool]:
+def ancestry_of(span: Span, spans: Mapping[bytes, Span]) -> tuple[tuple[Span, ...], bool]:
     """The spans above, the root first, and whether they go up to a root."""
     path: list[Span] = []
     seen = {span.span_id}
@@ -148,6 +156,12 @@ def _ancestry(span: Span, spans: dict[bytes, Span]) -> tuple[tuple[Span, ...], b
         path.append(above)
         parent = above.parent_span_id
     return tuple(reversed(path)), True
+
+
+def is_below_root(top: Span, spans: Mapping[bytes, Span]) -> bool:
+    """Whether this parentless span is the one that its trace is taken to begin with."""
+    roots = [one for one in spans.values() if one.parent_span_id is None]
+    return not roots or top.span_id == min(roots, key=lambda one: (one.start_ns, one.span_id)).span_id
 
 
 def _take_over(span: Span, masked: Span) -> None:

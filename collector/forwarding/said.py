@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from collector.annotations import Annotation
+from collector.codec.runs import uuid_bytes
 from collector.exporters.api import Failed, Record, Rejected, Said
 from collector.filters.matches import SpanRecord, matches
 from collector.forwarding.lane import Lane
+from collector.forwarding.load import ancestry_of, is_below_root
 from collector.model import RUN_SCOPE, Span
 from collector.processors.normalize import content
 from collector.queue.api import Item
 from collector.queue.retry import SECOND_NS, Poison, RetryLater
 from collector.storage.api import TraceQuery
 from collector.storage.forward_api import Follow, Settled, Tally
+from collector.storage.projects_api import name_of
 
 #: A destination that does not know yet what an annotation is about is asked again every so often, and so long.
 AGAIN_NS: Final = 10 * SECOND_NS
@@ -102,9 +105,11 @@ class Annotating:
             return []
         run_ids = store.run_ids_of([span.trace_id]) if span.scope == RUN_SCOPE else {}
         target = replace(annotation.target, trace_id=span.trace_id)
-        return [
-            Said(replace(annotation, target=target), span.project, span, run_ids.get((span.trace_id, span.span_id)))
-        ]
+        by_id = {one.span_id: one for one in spans}
+        ancestry, is_complete = ancestry_of(span, by_id)
+        is_rooted = is_complete and is_below_root((*ancestry, span)[0], by_id)
+        run_id = run_ids.get((span.trace_id, span.span_id))
+        return [Said(replace(annotation, target=target), span.project, span, run_id, ancestry, is_rooted)]
 
     def _of_trace(self, annotation: Annotation, trace_id: bytes) -> list[Said]:
         spans = self._lane.store.spans_of_traces([trace_id]).get(trace_id, [])
@@ -112,6 +117,10 @@ class Annotating:
         return [Said(annotation, taken[0].project, run_id=trace_id)] if taken else []
 
     def _of_session(self, annotation: Annotation, session_id: str) -> list[Said] | None:
+        # What LangSmith's clients say of a project names it by its id.
+        named = name_of(uuid_bytes(session_id), self._lane.store.described_projects())
+        if named is not None:
+            return [Said(annotation, named)] if named in (self._lane.destination.projects or (named,)) else []
         # Summaries may lag behind: what is not found is looked for again.
         page = self._lane.store.list_traces(TraceQuery(session_id=session_id, limit=_PROJECTS))
         wanted = self._lane.destination.projects

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from collector.annotations import (
+from collector.annotations import ANNOTATOR_KINDS, (
     MAX_EXPLANATION,
     MAX_JSON_BYTES,
     MAX_LABEL,
@@ -39,6 +39,14 @@ class FeedbackFault(ValueError):
     """What is wrong with it, in a line."""
 
 
+def _annotator(source: Mapping[str, Any]) -> AnnotatorKind:
+    """What another collector says of it, for LangSmith has no word for code; else what the source's type means."""
+    about, kind = source.get("metadata"), source.get("type")
+    told = about.get("tracekit.annotator_kind") if isinstance(about, dict) else None
+    said: AnnotatorKind | None = next((one for one in ANNOTATOR_KINDS if one == told), None)
+    return said or (KINDS.get(kind, "human") if isinstance(kind, str) else "human")
+
+
 def feedback_annotation(body: Mapping[str, Any]) -> Annotation:
     """Of a FeedbackCreate object. Raises ``FeedbackFault``."""
     feedback_id = _uuid(body, "id")
@@ -46,11 +54,10 @@ def feedback_annotation(body: Mapping[str, Any]) -> Annotation:
     if not name:
         raise FeedbackFault("key: must be given")
     source = body.get("feedback_source")
-    kind = source.get("type") if isinstance(source, dict) else None
     return Annotation(
         name=name,
         target=_target(body),
-        annotator_kind=KINDS.get(kind, "human") if isinstance(kind, str) else "human",
+        annotator_kind=_annotator(source) if isinstance(source, dict) else "human",
         identifier=str(UUID(bytes=feedback_id)) if feedback_id else "",
         metadata=_object(body, "extra"),
         source={"protocol": "langsmith"} | {name: _json(body, name) for name in KEPT if body.get(name) is not None},
