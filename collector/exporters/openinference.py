@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WiredSpan
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from collector.exporters.api import Record
 from collector.exporters.attributes import clean, encoded, json_text, plain, plain_value
@@ -66,28 +65,25 @@ _STRAY: Final = "message.tool_calls"
 _CHATS: Final = ("llm.input_messages", "llm.output_messages")
 
 
-def span_of(record: Record, attributes: Attributes | None = None) -> WiredSpan:
-    """The span as OTLP has it: identity, name, times and status as the columns have them, ``attributes``
-    (``attributes_of`` where not given), and all else as it was sent."""
+def rewrite(wired: WiredSpan, record: Record, attributes: Attributes | None = None) -> None:
+    """Make a span as it was sent one in OpenInference: with identity, name, times and status as the columns have them,
+    and ``attributes`` (``attributes_of`` where not given). All else stays (kind, trace state, flags), mended."""
     span = record.span
-    sent = TracesData.FromString(record.original.part([span.position]))
-    wired: WiredSpan = sent.resource_spans[0].scope_spans[0].spans[0]
     wired.trace_id, wired.span_id = span.trace_id, span.span_id
     wired.parent_span_id = span.parent_span_id or b""
     wired.name = clean(span.name)
     wired.start_time_unix_nano, wired.end_time_unix_nano = span.start_ns, span.end_ns
     _state(wired, span)
-    _rewrite(wired, attributes_of(record) if attributes is None else attributes)
+    _replace(wired, attributes_of(record) if attributes is None else attributes)
     for event, told in zip(wired.events, span.events, strict=True):
         event.name = clean(told.name)
-        _rewrite(event, plain(told.attributes))
+        _replace(event, plain(told.attributes))
     for position in reversed(range(len(wired.links))):
         link = wired.links[position]
         if any(link.trace_id) and any(link.span_id):
-            _rewrite(link, plain(span.links[position].attributes))
+            _replace(link, plain(span.links[position].attributes))
         else:
             del wired.links[position]
-    return wired
 
 
 def attributes_of(record: Record) -> Attributes:
@@ -299,6 +295,6 @@ def _state(wired: WiredSpan, span: Span) -> None:
     wired.status.message = clean(message)
 
 
-def _rewrite(wired: Any, attributes: Attributes) -> None:
+def _replace(wired: Any, attributes: Attributes) -> None:
     del wired.attributes[:]
     wired.attributes.extend(encoded(attributes))

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from export_records import records_of
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from wire_spans import request_of
 
 from collector.exporters.api import Record
-from collector.exporters.openinference import ORIGINAL, attributes_of, span_of
+from collector.exporters.openinference import ORIGINAL, attributes_of, rewrite
 from collector.model import PICO_USD, Cost, Event, Span
 
 NS = 1_795_305_600_000_000_000
@@ -170,7 +171,8 @@ def test_identity_events_and_state_are_as_stored_and_the_rest_as_sent() -> None:
     span = Span(b"\1" * 16, b"\2" * 8, b"\3" * 8, "na\0me", NS, NS - 1, "error")
     span.events = [Event("exception", NS, {"exception.type": "ValueError", "exception.message": "no", "b": b"\xff"})]
     (found,) = records_of(request_of(span))
-    wired = span_of(found)
+    wired = TracesData.FromString(found.original.raw).resource_spans[0].scope_spans[0].spans[0]
+    rewrite(wired, found)
     assert (wired.trace_id, wired.span_id, wired.parent_span_id) == (b"\1" * 16, b"\2" * 8, b"\3" * 8)
     assert (wired.name, wired.start_time_unix_nano, wired.end_time_unix_nano) == ("name", NS, NS)
     assert (wired.status.code, wired.status.message) == (2, "ValueError: no")

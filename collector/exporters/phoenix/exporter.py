@@ -9,6 +9,7 @@ before it was found out keep a parent that Phoenix does not have in their trace,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -44,12 +45,15 @@ class Phoenix:
         """See ``Exporter``. Spans without ids are rejected; runs that are still going on are left out."""
         nameless = sum(not has_identity(record.key) for record in parcel.records)
         for project, records in _by_project(_sendable(parcel.records)).items():
-            body = request_of(project, records, self._renamed, self._by_project)
-            packed = igzip.compress(body, compresslevel=1)
+            packed = await asyncio.to_thread(self._packed, project, records)
             named = {"x-project-name": project} if _fits_header(project) else {}
             url = f"{self._base}/v1/traces"
             checked(await self._http.request("POST", url, body=packed, headers=_PROTOBUF | named))
         return Receipt(nameless, "Phoenix keeps no span without a trace id and a span id") if nameless else Receipt()
+
+    def _packed(self, project: str, records: Sequence[Record]) -> bytes:
+        body = request_of(project, records, dict(self._renamed), self._by_project)
+        return igzip.compress(body, compresslevel=1)
 
     async def missing(self, records: Sequence[Record]) -> Sequence[Record]:
         lost: list[Record] = []

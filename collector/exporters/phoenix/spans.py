@@ -18,8 +18,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as WiredSpan
 
 from collector.codec.run_spans import PENDING
 from collector.exporters.api import Record, SpanKey
-from collector.exporters.attributes import json_text, plain
-from collector.exporters.openinference import ORIGINAL, attributes_of, span_of
+from collector.exporters.attributes import clean, json_text, plain
+from collector.exporters.openinference import ORIGINAL, attributes_of, rewrite
+from collector.exporters.originals import chunks
 from collector.model import Attributes
 from collector.processors.values import shallow
 
@@ -54,27 +55,32 @@ def session_in(project: str, session: str) -> str:
 
 def request_of(project: str, records: Iterable[Record], renamed: Mapping[SpanKey, bytes], by_project: bool) -> bytes:
     """An ``ExportTraceServiceRequest`` of one project's spans. ``renamed``: see ``other_id``; ``by_project``: sessions
-    get their project in front."""
-    scope_spans = ScopeSpans()
-    for record in records:
-        scope_spans.spans.append(_span(record, renamed, by_project))
-    resource_spans = ResourceSpans(scope_spans=[scope_spans])
-    resource_spans.resource.attributes.append(KeyValue(key=PROJECT, value=AnyValue(string_value=project)))
+    get their project in front. Raises ``Rejected`` where an original is not stored."""
+    into = ScopeSpans()
+    for chunk, by_position in chunks(records):
+        sent = TracesData.FromString(chunk.part(by_position))
+        ordered = (by_position[position] for position in sorted(by_position))
+        for resource_spans in sent.resource_spans:
+            for scope_spans in resource_spans.scope_spans:
+                for wired in scope_spans.spans:
+                    _translate(wired, next(ordered), renamed, by_project)
+                into.spans.extend(scope_spans.spans)
+    resource_spans = ResourceSpans(scope_spans=[into])
+    resource_spans.resource.attributes.append(KeyValue(key=PROJECT, value=AnyValue(string_value=clean(project))))
     return bytes(TracesData(resource_spans=[resource_spans]).SerializeToString())
 
 
-def _span(record: Record, renamed: Mapping[SpanKey, bytes], by_project: bool) -> WiredSpan:
+def _translate(wired: WiredSpan, record: Record, renamed: Mapping[SpanKey, bytes], by_project: bool) -> None:
     attributes = attributes_of(record)
     facts = record.facts
     if facts.session_id and by_project:
-        attributes["session.id"] = session_in(facts.project, facts.session_id)
         attributes[ORIGINAL + "session.id"] = facts.session_id
-    wired = span_of(record, mended(attributes | _around(record)))
+        attributes["session.id"] = session_in(facts.project, facts.session_id)
+    rewrite(wired, record, mended(attributes | _around(record)))
     wired.span_id = renamed.get(record.key, wired.span_id)
     parent = wired.parent_span_id
     if parent:
         wired.parent_span_id = renamed.get((facts.trace_id, parent), parent)
-    return wired
 
 
 def _around(record: Record) -> Attributes:
