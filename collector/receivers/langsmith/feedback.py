@@ -13,7 +13,8 @@ from uuid import UUID
 
 import orjson
 
-from collector.annotations import ANNOTATOR_KINDS, (
+from collector.annotations import (
+    ANNOTATOR_KINDS,
     MAX_EXPLANATION,
     MAX_JSON_BYTES,
     MAX_LABEL,
