@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.storage.api import Reader, StorageError
 from dashboards.pages.costs import Costs
+from dashboards.pages.operations import Operations, OperationsStore
 from dashboards.pages.trace import TracePage
 from dashboards.pages.traces import TraceList
 from dashboards.site import Site, is_fragment
@@ -35,10 +36,15 @@ _HEADERS: Final = {
 }
 
 
-def build_dashboards(reader: Reader, *, clock: Callable[[], int] = time.time_ns) -> ASGIApp:
-    """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list."""
-    site = Site(reader, clock)
-    pages = (TraceList(site), TracePage(site), Costs(site))
+def build_dashboards(
+    reader: Reader, *, operations: OperationsStore | None = None, clock: Callable[[], int] = time.time_ns
+) -> ASGIApp:
+    """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list. The
+    Operations page is there with ``operations``; what it does goes to the collector's API, at the same host."""
+    site = Site(reader, clock, operations is not None)
+    pages: list[Page] = [TraceList(site), TracePage(site), Costs(site)]
+    if operations is not None:
+        pages.append(Operations(site, operations))
     routes = [Route("/", _home), site.assets.route(), *(route for page in pages for route in page.routes())]
     faults = _Faults(site)
     app = Starlette(
@@ -47,6 +53,10 @@ def build_dashboards(reader: Reader, *, clock: Callable[[], int] = time.time_ns)
         exception_handlers={HTTPException: faults.refused, StorageError: faults.unavailable, Exception: faults.failed},
     )
     return _SecurityHeaders(app)
+
+
+class Page(Protocol):
+    def routes(self) -> list[Route]: ...
 
 
 async def _home(request: Request) -> Response:

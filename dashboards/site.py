@@ -29,10 +29,11 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 @dataclass
 class Site:
-    """``clock`` gives nanoseconds since the epoch."""
+    """``clock`` gives nanoseconds since the epoch. ``operated``: whether there is an Operations page."""
 
     reader: Reader
     clock: Callable[[], int]
+    operated: bool = False
     assets: Assets = field(default_factory=Assets)
 
     async def read(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -58,7 +59,11 @@ class Site:
         """A page or a fragment. ``root`` is where the pages are mounted, ``asset`` gives a static file's address."""
         root = request.scope.get("root_path", "")
         text = self._templates.get_template(template).render(
-            context, root=root, asset=lambda name: root + self.assets.path(name), now=self.clock()
+            context,
+            root=root,
+            asset=lambda name: root + self.assets.path(name),
+            now=self.clock(),
+            operated=self.operated,
         )
         # a lone surrogate in stored text must not cost the page
         body = text.encode("utf-8", "replace")

@@ -14,6 +14,7 @@ from collector.api.destinations import Destinations
 from collector.api.handlers import Handlers
 from collector.api.page import docs_page
 from collector.api.problems import problems
+from collector.api.queue import QueueApi
 from collector.receivers.body import ByteBudget
 from collector.storage.annotations_api import AnnotationStore
 from collector.storage.api import Store
@@ -42,6 +43,7 @@ def build_api(
         Route("/projects", handlers.projects),
         *said.routes(),
         *Destinations(store, store.queue, bodies, limiter, now_ns).routes(),
+        *QueueApi(store.queue, bodies, limiter).routes(),
         Route("/openapi.json", handlers.openapi),
     ]
     return [Mount("/api/v1", routes=version_1, middleware=[problems()]), Route("/api/docs", docs_page)]
