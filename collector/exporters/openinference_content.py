@@ -142,6 +142,7 @@ def _audio(part: dict[str, Any]) -> Attributes:
         "audio__audio__url": _address(part, "audio/wav"),
         "audio__audio__mime_type": text(part.get("mime_type")),
         "audio__audio__transcript": text(part.get("text")),
+        "text": text(part.get("text")),
     }
 
 

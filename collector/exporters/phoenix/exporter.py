@@ -24,7 +24,7 @@ from collector.exporters.phoenix.spans import has_identity, is_complete, other_i
 
 #: Two or three seconds of Phoenix's storing.
 _SPANS: Final = 512
-#: So many of the missing are looked for in other traces at a time; that costs a question for each 25 of them.
+#: So many of the missing, and of their traces, are looked for elsewhere at a time: a question for each 25 and each 50.
 _LOOKED_FOR: Final = 100
 _MOST_RENAMED: Final = 16_384
 _PROTOBUF: Final = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
@@ -72,7 +72,8 @@ class Phoenix:
 
     async def _moved(self, lost: Sequence[Record]) -> set[SpanKey]:
         """Those in another project: that of its first span is the whole trace's, until somebody moves it."""
-        places = await self._reader.places("trace", [record.facts.trace_id.hex() for record in lost])
+        traces = sorted({record.facts.trace_id.hex() for record in lost})
+        places = await self._reader.places("trace", traces[:_LOOKED_FOR])
         elsewhere: dict[str, list[Record]] = {}
         for record in lost:
             place = places.get(record.facts.trace_id.hex())
@@ -80,9 +81,9 @@ class Phoenix:
                 elsewhere.setdefault(place.project, []).append(record)
         found: set[SpanKey] = set()
         for project, records in elsewhere.items():
-            traces = await self._reader.traces_of(project, [self._id(record).hex() for record in records])
+            trace_of = await self._reader.traces_of(project, [self._id(record).hex() for record in records])
             for record in records:
-                if traces.get(self._id(record).hex()) == record.facts.trace_id.hex():
+                if trace_of.get(self._id(record).hex()) == record.facts.trace_id.hex():
                     found.add(record.key)
         return found
 
