@@ -73,8 +73,8 @@ class Http:
         most: int = MAX_ANSWER,
     ) -> Answer:
         """The answer, whatever its status. Raises ``Away`` where none comes. Redirects are not followed."""
-        session = self._opened()
         try:
+            session = self._opened()
             async with session.request(
                 method, url, data=body, headers=headers, params=params, allow_redirects=False
             ) as response:
@@ -146,4 +146,6 @@ def _said(error: BaseException) -> str:
         return error.os_error.strerror or type(error.os_error).__name__
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return "the address is no URL"
+    if isinstance(error, OSError) and error.filename:  # of a certificate
+        return f"{error.filename}: {error.strerror}"
     return type(error).__name__

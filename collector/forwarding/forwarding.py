@@ -21,7 +21,7 @@ from collector.forwarding.deliver import Deliver
 from collector.forwarding.lane import Lane
 from collector.forwarding.loop import Loop
 from collector.forwarding.verify import Verify
-from collector.queue.retry import SECOND_NS, RetryPolicy
+from collector.queue.retry import SECOND_NS, RetryPolicy, describe
 from collector.queue.worker import Settings, Worker
 from collector.storage.api import StorageError, Store
 
@@ -144,6 +144,9 @@ class Forwarding:
             return
         except ModuleNotFoundError as error:
             self._cannot(destination, f"needs {error.name}: install tracekit-llm[{destination.kind}]")
+            return
+        except Exception as error:  # noqa: BLE001 - one destination must not keep the others from being begun
+            self._cannot(destination, describe(error))
             return
         self._faults.pop(destination.id, None)
         workers = self._workers(lane)
