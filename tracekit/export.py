@@ -38,6 +38,8 @@ _FIRST_INTERVAL: Final = 0.05
 _WRITING_SECONDS: Final = 1.0
 #: what makes Python's threads change places
 _SLICE_SECONDS: Final = 0.000_05
+#: the encoding thread steps aside each time it has encoded so many spans
+_STRIDE: Final = 32
 #: how often to see whether a request takes long
 _WATCH_SECONDS: Final = 0.5
 
@@ -236,10 +238,18 @@ class Exporter:
     def _urgent(self) -> bool:
         return self._closed or self.ledger.ended - len(self._queue) < self._wanted
 
+    def _can_wait(self) -> bool:
+        """Whether the application may go first: a thread that never waits keeps the interpreter for 5 ms at a time, and
+        an event loop, which gives it up at every turn, would stand still for as long."""
+        roomy = len(self._queue) * 4 <= self._config.max_queue_spans and self._bytes * 4 <= self._config.max_queue_bytes
+        return roomy and not self._urgent()
+
     def _take(self, most_bytes: int) -> Batch:
         """Encode the next spans."""
         parts: list[Part] = []
-        for span in self._next(most_bytes):
+        for number, span in enumerate(self._next(most_bytes), 1):
+            if number % _STRIDE == 0 and self._can_wait():
+                time.sleep(_SLICE_SECONDS)
             try:
                 parts.append(self._encoder.encode(span))
             except Exception as error:  # noqa: BLE001 - one bad span loses itself, not its batch

@@ -53,8 +53,7 @@ def _kept_arguments(given: Arguments, capture: Capture) -> tuple[Arguments | byt
     for value in given.values():
         if type(value) is list and has_records(value):
             packed = pack(given, capture)
-            if packed is not None:
-                return packed, len(packed)
+            return (given, freeze_items(given, capture)) if packed is None else (packed, len(packed))
     return given, freeze_items(given, capture)
 
 

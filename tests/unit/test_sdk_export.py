@@ -69,6 +69,24 @@ def test_spans_arrive_and_are_counted(make: Make, collector: Collector) -> None:
     assert "content-encoding" not in collector.headers[0]
 
 
+@pytest.mark.parametrize(
+    ("settings", "awaited", "times"),
+    [({}, False, 3), ({"max_queue_spans": 200}, False, 0), ({"max_queue_bytes": 200_000}, False, 0), ({}, True, 0)],
+)
+def test_the_encoder_steps_aside_while_there_is_room(
+    make: Make, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], awaited: bool, times: int
+) -> None:
+    exporter = make(**settings)
+    monkeypatch.setattr(exporter, "_wake", lambda: None)
+    for n in range(160):
+        exporter.put(span(f"s{n}"))
+    slept: list[float] = []
+    monkeypatch.setattr("tracekit.export.time.sleep", slept.append)
+    exporter._wanted = 160 if awaited else 0
+    assert exporter._take(100 * 1_100).spans == 107
+    assert len(slept) == times
+
+
 def test_they_arrive_without_a_flush(make: Make, collector: Collector) -> None:
     exporter = make()
     exporter.put(span("early"))
