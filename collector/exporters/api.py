@@ -124,7 +124,7 @@ class Needs:
     ended. ``bundles``: batches are collected into larger parcels (files). ``annotations``: it takes them.
     ``introduces``: an empty parcel is sent before any other, whose receipt says which collector answers there."""
 
-    spans: int = 4_096
+    spans: int = 2_048
     bytes: int = 8 * 1024 * 1024
     ancestry: bool = False
     verifies: bool = False
