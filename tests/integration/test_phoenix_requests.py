@@ -70,7 +70,8 @@ def test_a_header_of_the_operators_wins_over_the_key(sink: SinkProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "fault"), [(503, Away), (401, Away), (404, Away), (500, Failed), (415, Rejected), (422, Rejected)]
+    ("status", "fault"),
+    [(503, Away), (507, Away), (401, Away), (404, Away), (500, Failed), (415, Rejected), (422, Rejected)],
 )
 def test_what_an_answer_means(sink: SinkProcess, status: int, fault: type[Exception]) -> None:
     sink.control(status=status, retry_after="7")
@@ -78,7 +79,7 @@ def test_what_an_answer_means(sink: SinkProcess, status: int, fault: type[Except
         send(sink, records_in("p"), {"api_key": "topsecret"})
     assert "topsecret" not in str(raised.value)
     if isinstance(raised.value, Away):
-        assert raised.value.after_s == 7.0
+        assert raised.value.after_s == (0.0 if status == 507 else 7.0)
 
 
 def test_what_answers_but_is_no_phoenix_is_told_apart(sink: SinkProcess) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from collector.exporters.api import Rejected, Said, SpanKey
-from collector.exporters.http import Http, checked
+from collector.exporters.http import Http
 from collector.exporters.phoenix.annotations import Kind, Statement, body_of, statement_of
-from collector.exporters.phoenix.reading import JSON, Place, Reader
+from collector.exporters.phoenix.reading import JSON, Place, Reader, taken
 from collector.exporters.phoenix.spans import other_id
 from collector.model import Span
 
@@ -129,7 +129,7 @@ class Annotator:
         answer = await self._http.request("POST", f"{self._base}/v1/{path}", body=body_of(statements), headers=JSON)
         if answer.status == 404:
             return False
-        checked(answer)
+        taken(answer)
         return True
 
     async def _unseen(self, statements: list[Statement], places: dict[tuple[str, str], str]) -> list[Statement]:

@@ -19,7 +19,7 @@ from collector.exporters.api import Failed, Needs, Parcel, Receipt, Record, Said
 from collector.exporters.http import Http, checked, shown
 from collector.exporters.phoenix.annotating import Annotator
 from collector.exporters.phoenix.options import Options
-from collector.exporters.phoenix.reading import Place, Reader
+from collector.exporters.phoenix.reading import Place, Reader, taken
 from collector.exporters.phoenix.spans import has_identity, is_complete, other_id, request_of
 
 #: Two or three seconds of Phoenix's storing.
@@ -48,7 +48,7 @@ class Phoenix:
             packed = await asyncio.to_thread(self._packed, project, records)
             named = {"x-project-name": project} if _fits_header(project) else {}
             url = f"{self._base}/v1/traces"
-            checked(await self._http.request("POST", url, body=packed, headers=_PROTOBUF | named))
+            taken(await self._http.request("POST", url, body=packed, headers=_PROTOBUF | named))
         return Receipt(nameless, "Phoenix keeps no span without a trace id and a span id") if nameless else Receipt()
 
     def _packed(self, project: str, records: Sequence[Record]) -> bytes:

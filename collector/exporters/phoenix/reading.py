@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import orjson
 
-from collector.exporters.api import Failed
-from collector.exporters.http import Answer, Http, checked
+from collector.exporters.api import Away, Failed
+from collector.exporters.http import Answer, Http, checked, shown
 
 JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 #: Span ids in one question (700 take Phoenix 70 ms), and what its answer has at most.
@@ -112,6 +112,13 @@ class Reader:
                 if not cursor:
                     break
         return found
+
+
+def taken(answer: Answer) -> Answer:
+    """``checked``, for what changes something: 507 is a full disk of Phoenix's, so what was sent comes again."""
+    if answer.status == 507:
+        raise Away(f"answered 507: {shown(answer.body)}")
+    return checked(answer)
 
 
 def path_of(project: str) -> str:
