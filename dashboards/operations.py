@@ -56,6 +56,7 @@ class Row:
     endpoint: str
     state: State
     behind: str
+    is_behind: bool
     late: bool
     waiting: str
     unverified: str
@@ -114,6 +115,7 @@ def row(status: Status, fault: str | None) -> Row:
         endpoint=destination.endpoint,
         state=_state(destination, fault),
         behind=behind(status.lag_ns),
+        is_behind=status.lag_ns > 0,
         late=status.lag_ns > LATE_NS,
         waiting=fmt.count(status.waiting),
         unverified=fmt.count(status.unverified) if destination.kind in VERIFYING else "",
@@ -229,12 +231,10 @@ def work(consumer: str, label: str, stats: QueueStats, items: Sequence[BuriedIte
 
 def remove_question(status: Status) -> str:
     """What is lost when the destination goes."""
-    waits = status.waiting + status.unverified
-    parts = [f"{fmt.counted(waits, 'span')} {'waits' if waits == 1 else 'wait'} for it"] if waits else []
-    parts += (
-        [f"{fmt.counted(status.buried, 'span')} {'is' if status.buried == 1 else 'are'} buried"]
-        if status.buried
-        else []
-    )
-    lost = f"{' and '.join(parts)}: that is forgotten." if parts else "Nothing waits for it."
-    return f"{lost} What is stored here stays, and what it has there too."
+    waiting, count = status.waiting + status.unverified, status.buried
+    parts = [f"{fmt.counted(waiting, 'span')} {'waits' if waiting == 1 else 'wait'} for it"] if waiting else []
+    if count:
+        parts.append(f"{fmt.counted(count, 'span')} {'is' if count == 1 else 'are'} buried")
+    if not parts:
+        return "Nothing waits for it. What is stored here stays, and so does what was sent."
+    return f"{' and '.join(parts)}: they will not be sent. What is stored here stays, and so does what was sent."

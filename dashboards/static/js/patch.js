@@ -5,16 +5,23 @@ const OURS = new Set(["open", "aria-busy"]);
 
 /** `html` is a fragment that the server rendered and escaped. Parsed so, no script of it can run. */
 export function patch(target, html) {
-  patchChildren(target, new DOMParser().parseFromString(html, "text/html").body);
+  patchChildren(target, new DOMParser().parseFromString(`<div>${html}</div>`, "text/html").body.firstChild);
 }
 
+// Nothing that stays is moved where that can be helped: it would lose the focus.
 function patchChildren(known, fresh) {
   const ids = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
-  // first what has gone: nothing that stays has to be moved, which would cost it the focus
   for (const child of [...known.children]) if (child.id && !ids.has(child.id)) child.remove();
   let at = known.firstChild;
+  const drop = () => {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  };
   for (const node of [...fresh.childNodes]) {
+    while (at && isBlank(at) && node.nodeType !== Node.TEXT_NODE) drop();
     const same = node.id ? [...known.children].find((child) => child.id === node.id) : at && isSame(at, node) ? at : null;
+    while (same && at && at !== same && !at.id) drop();
     if (!same || same.nodeName !== node.nodeName) {
       known.insertBefore(document.importNode(node, true), at);
       continue;
@@ -23,11 +30,11 @@ function patchChildren(known, fresh) {
     else known.insertBefore(same, at);
     patchNode(same, node);
   }
-  while (at) {
-    const next = at.nextSibling;
-    at.remove();
-    at = next;
-  }
+  while (at) drop();
+}
+
+function isBlank(node) {
+  return node.nodeType === Node.TEXT_NODE && !node.data.trim();
 }
 
 function isSame(known, fresh) {
