@@ -126,12 +126,11 @@ function clear(form) {
 /** Each fault beside its field; what has no field at the top. The first field that is at fault gets the focus. */
 function show(form, { errors, detail }) {
   const rest = errors.length ? [] : [detail];
-  let first = null;
   for (const fault of errors) {
     const name = (fault.pointer ?? "").slice(1);
     const place = form.querySelector(`[id$="-${CSS.escape(name)}-fault"]`);
     if (!place) {
-      rest.push(`${name}: ${fault.detail}`);
+      rest.push(sentence(name ? `${name}: ${fault.detail}` : fault.detail));
       continue;
     }
     place.textContent = sentence(fault.detail);
@@ -140,14 +139,13 @@ function show(form, { errors, detail }) {
     if (folded) folded.open = true;
     const field = form.elements[name] instanceof RadioNodeList ? form.elements[name][0] : form.elements[name];
     field?.setAttribute("aria-invalid", "true");
-    first ??= field;
   }
   if (rest.length) {
     const place = form.querySelector("[data-fault]");
     place.textContent = rest.join(" ");
     place.hidden = false;
   }
-  first?.focus();
+  form.querySelector("[aria-invalid]")?.focus();
 }
 
 const kind = document.getElementById("add-kind");
