@@ -6,12 +6,12 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import anyio
 import anyio.to_thread
 import orjson
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -19,22 +19,32 @@ from starlette.routing import BaseRoute, Route
 from collector.api import params
 from collector.api.bodies import Bodies, check_json, problem_of
 from collector.api.destination_render import buried_json, destination_json, status_json
+from collector.api.destination_schemas import CHECK_SECONDS, MAX_BURIED
 from collector.api.problems import Problem
 from collector.api.values import encode, time_of
-from collector.destinations import Destination
-from collector.exporters.api import Away, Failed, Rejected
-from collector.forwarding.credentials import NoSecret
-from collector.forwarding.forwarding import build_exporter
+from collector.destinations import REFERENCES, Destination, State
+from collector.exporters.api import Away, Exporter, Failed, Rejected
+from collector.forwarding.credentials import NoSecret, resolved
+from collector.forwarding.forwarding import exporter_with
 from collector.forwarding.settings import FIELDS, FaultySettings, destination_of
 from collector.queue.api import Queue
+from collector.queue.retry import describe
 from collector.receivers.refusal import of_storage
 from collector.storage.api import StorageError
 from collector.storage.forward_api import DestinationStore, NameTaken
 
 T = TypeVar("T")
 
-CHECK_SECONDS: Final = 15.0
-_BURIED: Final = 100
+log = structlog.get_logger("collector.api")
+
+#: A field that nobody knows is named by so many characters.
+MAX_NAME: Final = 100
+_MAX_ID: Final = 2**63 - 1
+#: Where spans and secrets go: what changes one of these over the network may not use the operator's secrets and files.
+_PLACES: Final = ("kind", "endpoint", "api_key", "headers")
+_PLACE_OPTIONS: Final = ("s3_endpoint", "ca_file")
+#: Shorter values are no secrets, and may be anywhere in a message.
+_SECRET_CHARS: Final = 4
 
 
 class Destinations:
@@ -94,13 +104,16 @@ class Destinations:
             lambda: [
                 item
                 for consumer in (known.consumer, known.verifier)
-                for item in self._queue.buried(consumer, limit=_BURIED)
+                for item in self._queue.buried(consumer, limit=MAX_BURIED)
             ]
         )
-        return _json({"items": [buried_json(item) for item in found]})
+        latest = sorted(found, key=lambda item: item.id, reverse=True)[:MAX_BURIED]
+        return _json({"items": [buried_json(item) for item in latest]})
 
     async def test(self, request: Request) -> Response:
         """What answered, or why nothing did: 200 either way, for the question was answered."""
+        params.no_parameters(request.query_params.multi_items())
+        check_json(request)
         known = await self._known(request.path_params["name"])
         answered, detail = await checked(known)
         return _json({"ok": answered, "detail": detail})
@@ -147,10 +160,7 @@ class Destinations:
         body = await self._object(request)
         if body.keys() - {"state"}:
             _check_ours(known)
-        before = destination_json(known)
-        settings = {one: before[one] for one in before if one in _CHANGEABLE}
-        changed = await self._run(lambda: _read({**settings, **body}, {}, known))
-        changes = {one.name: getattr(changed, one.name) for one in fields(Destination) if one.name in _CHANGEABLE}
+        changes = await self._run(lambda: _changes(body, known))
         stored = await self._written(self._store.change_destination(name, changes, now_ns=self._now_ns()))
         if stored is None:
             raise _unknown()
@@ -169,16 +179,19 @@ class Destinations:
             try:
                 found = orjson.loads(body)
             except orjson.JSONDecodeError as error:
-                raise Problem(400, f"the body is no JSON: {error}") from None
+                raise _faulty({"": f"the body is no JSON: {error}"}) from None
         if not isinstance(found, dict):
-            raise Problem(400, "the body must be an object")
+            raise _faulty({"": "the body must be an object"})
         return found
 
     async def _item_id(self, request: Request) -> int | None:
         body = await self._object(request)
         found = body.get("id")
-        if body.keys() - {"id"} or not (found is None or type(found) is int):
-            raise _faulty({"id": "must be the id of something buried; without it, all that is buried"})
+        faults = dict.fromkeys(body.keys() - {"id"}, "there is no such field; there is id")
+        if not (found is None or (type(found) is int and 0 < found <= _MAX_ID)):
+            faults["id"] = "must be the id of something buried; without it, all that is buried"
+        if faults:
+            raise _faulty(faults)
         return found
 
     async def _written(self, future: Future[T]) -> T:
@@ -193,17 +206,30 @@ class Destinations:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
-_CHANGEABLE: Final = frozenset(FIELDS)
-
-
 async def checked(destination: Destination) -> tuple[bool, str]:
     """Whether the destination answers and takes the key, and what it said."""
     try:
-        exporter = build_exporter(destination, os.environ)
+        # Reads files and imports what the kind needs.
+        exporter, secrets = await asyncio.to_thread(_built, destination)
     except (NoSecret, ValueError) as error:
         return False, str(error)
     except ModuleNotFoundError as error:
         return False, f"needs {error.name}: install tracekit-llm[{destination.kind}]"
+    answered, detail = await _asked(exporter)
+    for secret in secrets:
+        detail = detail.replace(secret, "[secret]")
+    return answered, detail
+
+
+def _built(destination: Destination) -> tuple[Exporter, list[str]]:
+    """With the values of its secrets, which a destination may repeat in what it answers."""
+    values = resolved(destination, os.environ)
+    said = {**destination.headers, "api_key": destination.api_key or ""}
+    secrets = [values[name] for name in values if said[name].startswith(REFERENCES)]
+    return exporter_with(destination, values), [one for one in secrets if len(one) >= _SECRET_CHARS]
+
+
+async def _asked(exporter: Exporter) -> tuple[bool, str]:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return True, await exporter.check()
@@ -211,14 +237,39 @@ async def checked(destination: Destination) -> tuple[bool, str]:
         return False, f"no answer within {CHECK_SECONDS:g} s"
     except (Away, Failed, Rejected) as error:
         return False, str(error)
+    except Exception as error:
+        log.error("a destination could not be asked", exc_info=True)
+        return False, f"cannot be asked: {describe(error)}"
     finally:
         await exporter.close()
 
 
+def _changes(body: dict[str, Any], known: Destination) -> dict[str, Any]:
+    """Of the fields that the body names, and no others: two changes at the same time are both made. Raises the
+    ``Problem``."""
+    if body.keys() == {"state"} and body["state"] in get_args(State):
+        return body  # whatever has become of the rest: it must be possible to stop it
+    settings = {name: value for name, value in destination_json(known).items() if name in FIELDS}
+    asked = {**settings, **body}
+    faults = {}
+    if asked["kind"] != known.kind:
+        faults["kind"] = "cannot be changed: add another destination"
+    changed = _read(asked, faults, known)
+    changes: dict[str, Any] = {name: getattr(changed, name) for name in FIELDS if name in body}
+    if changed.endpoint != known.endpoint or changed.options != known.options:
+        changes["peer"] = None  # somebody else may answer there
+    return changes
+
+
 def _read(body: dict[str, Any], faults: dict[str, str], known: Destination | None = None) -> Destination:
-    """``known``: secrets and directories that it names already are no news. Raises the ``Problem``."""
+    """``known``: secrets and directories that it names already are no news. What is null is not given. Raises the
+    ``Problem``."""
+    remote = known is None or _places(body) != _places(destination_json(known))
+    if remote and _options(body).get("ca_file") is not None:
+        faults["options"] = "over the network, no files of the collector's machine can be named (ca_file)"
+    given = {name: value for name, value in body.items() if value is not None or name not in FIELDS}
     try:
-        found = destination_of(body, remote=known is None or _names_new_places(body, known))
+        found = destination_of(given, remote=remote)
     except FaultySettings as faulty:
         raise _faulty(faults | faulty.faults) from None
     if faults:
@@ -226,9 +277,14 @@ def _read(body: dict[str, Any], faults: dict[str, str], known: Destination | Non
     return found
 
 
-def _names_new_places(body: dict[str, Any], known: Destination) -> bool:
-    before = destination_json(known)
-    return any(body.get(name) != before[name] for name in ("kind", "endpoint", "api_key", "headers"))
+def _places(body: dict[str, Any]) -> list[Any]:
+    options = _options(body)
+    return [*(body.get(name) for name in _PLACES), *(options.get(name) for name in _PLACE_OPTIONS)]
+
+
+def _options(body: dict[str, Any]) -> dict[str, Any]:
+    found = body.get("options")
+    return found if isinstance(found, dict) else {}
 
 
 def _time(body: dict[str, Any], name: str, default: int | None, now_ns: int, faults: dict[str, str]) -> int:
@@ -250,8 +306,15 @@ def _check_ours(destination: Destination) -> None:
 
 
 def _faulty(faults: dict[str, str]) -> Problem:
-    errors = [{"pointer": f"/{name}", "detail": detail} for name, detail in faults.items()]
-    return Problem(400, "; ".join(f"{name}: {detail}" for name, detail in faults.items()), errors)
+    """Field to what is wrong with it; the field ``""`` is the body."""
+    errors = [{"pointer": _pointer(name), "detail": detail} for name, detail in sorted(faults.items())]
+    detail = "; ".join(f"{name[:MAX_NAME]}: {detail}" if name else detail for name, detail in sorted(faults.items()))
+    return Problem(400, detail, errors)
+
+
+def _pointer(name: str) -> str:
+    """RFC 6901."""
+    return f"/{name[:MAX_NAME].replace('~', '~0').replace('/', '~1')}" if name else ""
 
 
 def _unknown() -> Problem:

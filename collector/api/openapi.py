@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from collector.api import params
-from collector.api.problems import MEDIA_TYPE
-from collector.api.schemas import SCHEMAS, SPAN_ID, TEXT, TRACE_ID, Schema, ref
+from collector.api import destination_schemas, params
+from collector.api.operations import operation, path, query
+from collector.api.schemas import SCHEMAS, SPAN_ID, TEXT, TRACE_ID
 from collector.filters.parse import MAX_CHARS
 
 VERSION: Final = "1.0.0"
@@ -18,54 +18,12 @@ TIME_TEXT: Final = (
 GROUP_PATTERN: Final = "|".join([*params.GROUPS, "tag:[^,]+"])
 
 
-def _query(name: str, schema: Schema, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": text}
-
-
-def _path(name: str, schema: Schema) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": schema, "description": "Hexadecimal digits."}
-
-
-_PROJECT: Final = _query("project", TEXT, "Only this project.")
-_FROM: Final = _query("from", TEXT, f"Traces that started then or later. {TIME_TEXT}")
-_TO: Final = _query("to", TEXT, "Traces that started before then.")
-
-_ANSWERS: Final = {
-    400: "Something is wrong: `errors` says what, and why.",
-    404: "Not stored.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    429: "Too much is waiting to be stored; try again.",
-    503: "The database cannot be used now; try again.",
-}
-
-
-def _operation(
-    name: str,
-    schema: str | None,
-    summary: str,
-    text: str,
-    parameters: list[dict[str, Any]],
-    faults: tuple[int, ...],
-    body: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Without ``schema`` the answer is 204. ``body`` names the schemas that a request's body may have."""
-    answers: dict[str, Any] = {"204": {"description": "Done."}}
-    if schema is not None:
-        content = {"application/json": {"schema": ref(schema)}}
-        answers = {"200": {"description": SCHEMAS[schema]["description"], "content": content}}
-    for status in faults:
-        problem = {MEDIA_TYPE: {"schema": ref("Problem")}}
-        answers[str(status)] = {"description": _ANSWERS[status], "content": problem}
-    operation: dict[str, Any] = {"operationId": name, "summary": summary, "description": text}
-    if body:
-        schemas = {"anyOf": [ref(one) for one in body]}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas}}}
-    return {**operation, "parameters": parameters, "responses": answers}
-
+_PROJECT: Final = query("project", TEXT, "Only this project.")
+_FROM: Final = query("from", TEXT, f"Traces that started then or later. {TIME_TEXT}")
+_TO: Final = query("to", TEXT, "Traces that started before then.")
 
 _GETS: Final = {
-    "/api/v1/traces": _operation(
+    "/api/v1/traces": operation(
         "listTraces",
         "TracePage",
         "List traces",
@@ -73,45 +31,45 @@ _GETS: Final = {
         "second. Pages are keyset pages: traces that arrive meanwhile shift nothing.",
         [
             _PROJECT,
-            _query("session_id", TEXT, "Only this session."),
-            _query("user_id", TEXT, "Only this user."),
+            query("session_id", TEXT, "Only this session."),
+            query("user_id", TEXT, "Only this user."),
             _FROM,
             _TO,
-            _query("status", {"type": "string", "enum": list(params.STATUSES)}, "Only traces with this status."),
-            _query(
+            query("status", {"type": "string", "enum": list(params.STATUSES)}, "Only traces with this status."),
+            query(
                 "q",
                 TEXT,
                 "Free text in names, inputs and outputs: every word must occur, the last one may be the beginning "
                 "of a word.",
             ),
-            _query(
+            query(
                 "filter",
                 {"type": "string", "maxLength": MAX_CHARS},
                 "An expression in the filter language, over traces: `status == 'error' and cost > 0.01`, "
                 "`any(span.kind == 'tool' and span.status == 'error')`. A fault names the column where it is.",
             ),
-            _query(
+            query(
                 "sort",
                 {"type": "string", "enum": list(params.SORTS), "default": "-start_time"},
                 "A minus in front means largest first. `-start_time` where it is not said.",
             ),
-            _query(
+            query(
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": params.MAX_LIMIT, "default": params.DEFAULT_LIMIT},
                 f"Traces on a page, {params.DEFAULT_LIMIT} where it is not said, {params.MAX_LIMIT} at most.",
             ),
-            _query("cursor", TEXT, "`next_cursor` of the page before, with the other parameters unchanged."),
+            query("cursor", TEXT, "`next_cursor` of the page before, with the other parameters unchanged."),
         ],
         (400, 503),
     ),
-    "/api/v1/traces/{trace_id}": _operation(
+    "/api/v1/traces/{trace_id}": operation(
         "getTrace",
         "Trace",
         "Read a trace",
         "With all its spans. There as soon as a span of it is stored.",
         [
-            _path("trace_id", TRACE_ID),
-            _query(
+            path("trace_id", TRACE_ID),
+            query(
                 "payload",
                 {"type": "boolean", "default": True},
                 "`false` leaves out what the spans carried: messages, input, output, documents, attributes and the "
@@ -120,15 +78,15 @@ _GETS: Final = {
         ],
         (400, 404, 503),
     ),
-    "/api/v1/traces/{trace_id}/spans/{span_id}": _operation(
+    "/api/v1/traces/{trace_id}/spans/{span_id}": operation(
         "getSpan",
         "Span",
         "Read a span",
         "One span of a trace, whole.",
-        [_path("trace_id", TRACE_ID), _path("span_id", SPAN_ID)],
+        [path("trace_id", TRACE_ID), path("span_id", SPAN_ID)],
         (400, 404, 503),
     ),
-    "/api/v1/usage": _operation(
+    "/api/v1/usage": operation(
         "getUsage",
         "UsageRows",
         "Add up usage",
@@ -137,7 +95,7 @@ _GETS: Final = {
             _PROJECT,
             _FROM,
             _TO,
-            _query(
+            query(
                 "group_by",
                 {"type": "string", "pattern": f"^({GROUP_PATTERN})(,({GROUP_PATTERN}))*$"},
                 f"Up to {params.MAX_GROUPS} of {', '.join(params.GROUPS)} and `tag:NAME`, separated by commas.",
@@ -145,35 +103,32 @@ _GETS: Final = {
         ],
         (400, 503),
     ),
-    "/api/v1/projects": _operation("listProjects", "Projects", "List projects", "All of them.", [], (400, 503)),
+    "/api/v1/projects": operation("listProjects", "Projects", "List projects", "All of them.", [], (400, 503)),
 }
 
-_ANNOTATION_ID: Final = {
-    **_path("annotation_id", {"type": "string", "format": "uuid"}),
-    "description": "A UUID.",
-}
-_PATHS: Final[dict[str, Any]] = {path: {"get": operation} for path, operation in _GETS.items()} | {
+_ANNOTATION_ID: Final = path("annotation_id", {"type": "string", "format": "uuid"}, "A UUID.")
+_PATHS: Final[dict[str, Any]] = {name: {"get": one} for name, one in _GETS.items()} | {
     "/api/v1/annotations": {
-        "get": _operation(
+        "get": operation(
             "listAnnotations",
             "AnnotationPage",
             "List annotations",
             "Newest first. With `trace_id`, everything about the trace, its spans and their documents.",
             [
-                _query("trace_id", TRACE_ID, "Only about this trace or anything in it."),
-                _query("span_id", SPAN_ID, "Only about this span or a document of it."),
-                _query("session_id", TEXT, "Only about this session as a whole."),
-                _query("name", TEXT, "Only with this name."),
-                _query(
+                query("trace_id", TRACE_ID, "Only about this trace or anything in it."),
+                query("span_id", SPAN_ID, "Only about this span or a document of it."),
+                query("session_id", TEXT, "Only about this session as a whole."),
+                query("name", TEXT, "Only with this name."),
+                query(
                     "limit",
                     {"type": "integer", "minimum": 1, "maximum": params.MAX_LIMIT, "default": params.DEFAULT_LIMIT},
                     f"Annotations on a page, {params.DEFAULT_LIMIT} where it is not said, {params.MAX_LIMIT} at most.",
                 ),
-                _query("cursor", TEXT, "`next_cursor` of the page before, with the other parameters unchanged."),
+                query("cursor", TEXT, "`next_cursor` of the page before, with the other parameters unchanged."),
             ],
             (400, 503),
         ),
-        "post": _operation(
+        "post": operation(
             "putAnnotations",
             "Annotations",
             "Store annotations",
@@ -185,13 +140,14 @@ _PATHS: Final[dict[str, Any]] = {path: {"get": operation} for path, operation in
         ),
     },
     "/api/v1/annotations/{annotation_id}": {
-        "get": _operation(
+        "get": operation(
             "getAnnotation", "Annotation", "Read an annotation", "One annotation.", [_ANNOTATION_ID], (400, 404, 503)
         ),
-        "delete": _operation(
+        "delete": operation(
             "deleteAnnotation", None, "Delete an annotation", "For good.", [_ANNOTATION_ID], (400, 404, 503)
         ),
     },
+    **destination_schemas.PATHS,
 }
 
 DOCUMENT: Final[dict[str, Any]] = {
@@ -199,15 +155,15 @@ DOCUMENT: Final[dict[str, Any]] = {
     "info": {
         "title": "tracekit",
         "version": VERSION,
-        "description": "Reads what the collector has stored, and takes annotations. Field names stay; fields may be "
-        "added. Where the "
-        "collector has keys, send one as `Authorization: Bearer KEY`.",
+        "description": "Reads what the collector has stored, takes annotations, and administers the destinations that "
+        "spans are sent on to. Field names stay; fields may be added. Where the collector has keys, send one as "
+        "`Authorization: Bearer KEY`.",
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"key": []}],
     "paths": _PATHS,
     "components": {
-        "schemas": SCHEMAS,
+        "schemas": SCHEMAS | destination_schemas.SCHEMAS,
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     },
 }

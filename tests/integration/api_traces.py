@@ -15,9 +15,12 @@ from starlette.testclient import TestClient
 
 from collector.api import build_api
 from collector.codec.otlp import decode_traces
+from collector.destinations import Destination
 from collector.model import Call, Cost, ErrorInfo, SummaryUpdate, TraceSummary, Usage
 from collector.processors.chain import process
 from collector.queue.api import SUMMARISE, Item
+from collector.queue.memory import MemoryQueue
+from collector.storage.forward_api import Follow, Settled, Tally
 from collector.storage.memory import MemoryStore
 from collector.storage.sql.store import SqlStore, open_store
 
@@ -36,8 +39,9 @@ ENGINES = ("memory", "sqlite")
 
 @contextmanager
 def filled_client(engine: str, folder: Path) -> Iterator[TestClient]:
-    store = MemoryStore() if engine == "memory" else open_store(f"sqlite:///{folder / 'api.db'}")
+    store = MemoryStore(MemoryQueue()) if engine == "memory" else open_store(f"sqlite:///{folder / 'api.db'}")
     fill(store)
+    add_destination(store)
     with client_of(store) as client:
         yield client
     store.close()
@@ -95,7 +99,7 @@ def store_summary(store: Store, number: int, *calls: Call, **fields: Any) -> Non
 
 
 def _items(store: Store) -> list[Item]:
-    if isinstance(store, MemoryStore):
+    if store.queue is None:
         return [ITEM]
     return store.queue.claim(SUMMARISE, "tests", limit=100, lease_ns=60 * SECOND, now_ns=time.time_ns())
 
@@ -125,6 +129,17 @@ def fill(store: Store) -> None:
     )
     failed = ErrorInfo("RateLimitError", "slow down")
     store_summary(store, 3, call(3, status="error"), status="error", error=failed, error_count=1, unpriced_calls=1)
+
+
+def add_destination(store: Store) -> None:
+    """``backend``, that everything stored is for: of the first batch one span was refused, the rest was sent."""
+    now = time.time_ns()
+    given = Destination("backend", "otlp", "http://backend:4318", api_key="env:BACKEND_KEY", filter="kind == 'llm'")
+    made = store.add_destination(given, from_ns=0, now_ns=now).result()
+    (item,) = store.queue.claim(made.consumer, "tests", limit=1, lease_ns=60 * SECOND, now_ns=now)  # type: ignore[union-attr]
+    refused = {"n": 1, "spans": [f"{trace_id(1).hex()}:{span_id(4).hex()}"]}
+    follow = Follow(made.consumer, refused, now, "answered 400: no tools here")
+    store.settle(made.id, [Settled(item, (follow,))], Tally(sent=4), now_ns=now, error=follow.reason)
 
 
 def rag_request(trace: int) -> TracesData:

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from api_schema import faults, resolve
 from api_traces import ENGINES, filled_client, span_id, trace_id
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
+
+from collector.api import build_api
+from collector.forwarding.settings import FIELDS, REMOTE_SECRETS
+from collector.queue.memory import MemoryQueue
+from collector.storage.memory import MemoryStore
 
 TRACE = f"/api/v1/traces/{trace_id(1).hex()}"
 ANSWERS = [
@@ -27,6 +33,10 @@ ANSWERS = [
     ("/api/v1/annotations", "AnnotationPage", 200),
     (f"/api/v1/annotations?trace_id={trace_id(1).hex()}", "AnnotationPage", 200),
     (f"/api/v1/annotations/{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{'0' * 12}", "Problem", 404),
+    ("/api/v1/destinations", "Destinations", 200),
+    ("/api/v1/destinations/backend", "DestinationStatus", 200),
+    ("/api/v1/destinations/backend/buried", "Buried", 200),
+    ("/api/v1/destinations/nobody", "Problem", 404),
     ("/api/v1/traces?limit=x", "Problem", 400),
     (f"/api/v1/traces/{'f' * 32}", "Problem", 404),
 ]
@@ -78,7 +88,25 @@ def test_the_checker_finds_faults(client: TestClient, document: dict[str, Any]) 
 
 def test_every_path_of_the_document_was_tried(document: dict[str, Any]) -> None:
     tried = {id(operation_of(document, url.partition("?")[0])) for url, _, _ in ANSWERS}
-    assert tried == {id(methods["get"]) for methods in document["paths"].values()}
+    assert tried == {id(methods["get"]) for methods in document["paths"].values() if "get" in methods}
+
+
+def test_every_route_is_described(document: dict[str, Any]) -> None:
+    (mount, *_) = build_api(MemoryStore(MemoryQueue()))
+    assert isinstance(mount, Mount)
+    routes = {
+        (f"{mount.path}{route.path}", method.lower())
+        for route in mount.routes
+        if isinstance(route, Route) and route.path != "/openapi.json"
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert routes == {(path, method) for path, methods in document["paths"].items() for method in methods}
+
+
+def test_what_the_document_says_of_secrets_and_files_is_so(document: dict[str, Any]) -> None:
+    said = document["components"]["schemas"]["NewDestination"]["properties"]
+    assert f"`{REMOTE_SECRETS}NAME`" in said["api_key"]["description"]
+    assert list(said) == [*FIELDS, "from"]
 
 
 def test_the_document_is_whole(document: dict[str, Any]) -> None:
