@@ -75,7 +75,8 @@ class Operations:
             return None
         destination, queue = status.destination, self._store.queue
         consumers = (destination.consumer, destination.verifier)
-        items = [one for consumer in consumers for one in queue.buried(consumer, limit=MAX_BURIED)]
+        found = [one for consumer in consumers for one in queue.buried(consumer, limit=MAX_BURIED)]
+        items = sorted(found, key=lambda one: one.id, reverse=True)
         return {
             "row": view.row(status, self._fault(status)),
             "figures": view.tallies(status),

@@ -275,5 +275,5 @@ def test_the_page_is_light(visit: Open) -> None:
 
     page.on("response", weigh)
     page.goto("/operations")
-    page.wait_for_load_state("load")
+    page.wait_for_load_state("networkidle")
     assert 20_000 < sum(weights.values()) < 120_000, weights
