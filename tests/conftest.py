@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from phoenix_server import phoenix_server as phoenix_server
@@ -57,11 +58,32 @@ def new_postgres(postgres_server: str) -> Iterator[Callable[[], str]]:
 @pytest.fixture
 def postgres_url(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[str]:
     """An empty database of this test's own, dropped when the test ends."""
-    import psycopg
-
     url = new_postgres()
     yield url
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    _drop(postgres_server, url)
+
+
+@pytest.fixture(scope="session")
+def reused_postgres(new_postgres: Callable[[], str]) -> Any:
+    from postgres_reuse import Reused
+
+    return Reused(new_postgres)
+
+
+@pytest.fixture
+def postgres_tables(postgres_server: str, reused_postgres: Any) -> Iterator[str]:
+    """A database that is this test's own while it runs; it has the collector's tables, and nothing in them. For tests
+    that close what they open: a process that outlives the test would meet the next one's rows."""
+    url = reused_postgres.take()
+    yield url
+    if not reused_postgres.give_back(url):
+        _drop(postgres_server, url)
+
+
+def _drop(server: str, url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(server, autocommit=True) as connection:
         name = url.rpartition("?")[0].rpartition("/")[2]
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 

@@ -32,6 +32,12 @@ def sql_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Back
 
 
 @pytest.fixture
+def postgres_of_engine(postgres_tables: str) -> str:
+    """The URL that PostgreSQL's backends get. A file whose tests are about making the tables gives another."""
+    return postgres_tables
+
+
+@pytest.fixture
 def store(backend: Backend) -> Any:
     return backend.open()
 
@@ -51,6 +57,6 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def _url(request: pytest.FixtureRequest, name: str, folder: Path) -> str | None:
     if name == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
+        url: str = request.getfixturevalue("postgres_of_engine")
         return url
     return f"sqlite:///{folder}/store.db" if name == "sqlite" else None

@@ -23,6 +23,11 @@ from collector.storage.sql import schema
 from collector.storage.sql.engine import open_database
 
 
+@pytest.fixture
+def postgres_of_engine(postgres_url: str) -> str:
+    return postgres_url
+
+
 @pytest.mark.parametrize(
     "url",
     [
