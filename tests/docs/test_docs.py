@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -18,14 +19,24 @@ from collector_process import CollectorProcess, collectors, until
 import tracekit
 from collector import cli, config
 from collector.api.openapi import DOCUMENT
+from collector.forwarding.settings import REMOTE_SECRETS
 from tracekit.run import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 USER_TEXT = "\n".join(text for name, text in TEXTS.items() if "/adr/" not in name)
+
+
+def options_of(command: Any) -> set[str]:
+    """Those of its subcommands too."""
+    own = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    below = (options_of(one) for one in getattr(command, "commands", {}).values())
+    return {option for option in own if option.startswith("--")}.union(*below)
+
+
 COMMANDS = {
-    name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    name: options_of(command)
     for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
 } | {"run": {*OPTIONS, "--help"}}
 
@@ -114,6 +125,7 @@ def test_variables_that_are_named_are_read_and_those_of_the_sdk_are_named() -> N
     named = set(re.findall(r"\b(?:TRACEKIT|OTEL)_[A-Z_]*[A-Z]\b", USER_TEXT))
     of_others = {"OTEL_ENDPOINT", "OTEL_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"}
     known = of_collector | of_sdk | of_others | set(re.findall(r"OTEL_[A-Z_]*[A-Z]", source))
+    named = {name for name in named if not name.startswith(REMOTE_SECRETS.removeprefix("env:"))}
     assert named <= known, named - known
     in_settings = set(re.findall(r"[\" ](TRACEKIT_[A-Z_]*[A-Z])", (ROOT / "tracekit/config.py").read_text("utf-8")))
     assert in_settings <= set(re.findall(r"TRACEKIT_[A-Z_]*[A-Z]", TEXTS["docs/sdk.md"]))
