@@ -36,6 +36,15 @@ Flags come before variables, variables before the file.
 """
 
 
+_PHOENIX_EPILOG = """
+**Examples**
+
+- `tracekit phoenix`: the last day's traces, and what comes
+
+- `tracekit phoenix --project shop --from 7d --python ~/.phoenix/bin/python`
+"""
+
+
 @app.command(epilog=_SERVE_EPILOG)
 def serve(
     host: Host = None,
@@ -100,6 +109,42 @@ def run(context: typer.Context) -> None:
     from tracekit.run import main as run_program
 
     sys.exit(run_program(context.args))
+
+
+@app.command(epilog=_PHOENIX_EPILOG)
+def phoenix(
+    project: Annotated[str | None, typer.Option(help="Open this project. [default: the latest]")] = None,
+    port: Annotated[int, typer.Option(help="Port of Phoenix's pages; 0 for any free one.")] = 6006,
+    python: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Python of an environment that has arize-phoenix.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--from", help="The first time, also send what is stored since: 7d, 2026-11-01, now.")
+    ] = "24h",
+    browser: Annotated[bool, typer.Option(help="Open the project in the browser.")] = True,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Start a local Arize Phoenix, send it everything that is stored, and open it. Until Ctrl-C.
+
+    Works beside a running collector, and without one. Needs arize-phoenix (Elastic License 2.0), which is not
+    installed with tracekit.
+    """
+    import time
+
+    from collector.api.values import time_of
+    from collector.local_phoenix import Settings
+    from collector.show_in_phoenix import default_folder, show
+    from collector.storage.api import StorageError
+
+    settings = settings_of({"database_url": database_url}, None)
+    now = time.time_ns()
+    try:
+        from_ns = None if since == "now" else time_of(since, now)
+        where = Settings(default_folder(settings), python, port=port)
+        sys.exit(show(settings, where, project=project, browser=browser, from_ns=from_ns))
+    except (StorageError, ValueError) as error:
+        print(f"tracekit: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 @app.command()

@@ -122,7 +122,9 @@ class Needs:
     """What the exporter wants. ``spans`` and ``bytes`` (decompressed originals) bound one parcel. ``ancestry``: see
     ``Record``. ``verifies``: a 200 is no acknowledgement there, ask ``missing``. ``complete``: only spans that have
     ended. ``bundles``: batches are collected into larger parcels (files). ``annotations``: it takes them.
-    ``introduces``: an empty parcel is sent before any other, whose receipt says which collector answers there."""
+    ``introduces``: an empty parcel is sent before any other, whose receipt says which collector answers there.
+    ``counted``: spans are sent once their traces have a root (or do not get one) and have been summarised, for only
+    then ``Span.counted`` is known."""
 
     spans: int = 2_048
     bytes: int = 8 * 1024 * 1024
@@ -132,6 +134,7 @@ class Needs:
     bundles: bool = False
     annotations: bool = False
     introduces: bool = False
+    counted: bool = False
 
 
 class Exporter(Protocol):

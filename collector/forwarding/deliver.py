@@ -15,10 +15,10 @@ import structlog
 
 from collector.exporters.api import Failed, Record, Rejected
 from collector.forwarding.lane import Lane
-from collector.forwarding.load import Load, parcels, payload_of
+from collector.forwarding.load import Load, batches_of, parcels, payload_of
 from collector.forwarding.said import Annotating, follow_of_annotations
 from collector.queue.api import Item
-from collector.queue.retry import SECOND_NS, RetryLater
+from collector.queue.retry import SECOND_NS, Pause, RetryLater
 from collector.storage.forward_api import Follow, Settled, Tally
 
 log = structlog.get_logger("collector.forwarding")
@@ -26,6 +26,8 @@ log = structlog.get_logger("collector.forwarding")
 #: How long after sending a destination is first asked whether it has what it acknowledged.
 VERIFY_AFTER_NS: Final = SECOND_NS
 HOLD_NS: Final = 2 * SECOND_NS
+#: Until the summariser is looked for again.
+SUMMARY_NS: Final = SECOND_NS // 4
 #: A failing item is halved after so many attempts, and a single span buried after so many.
 _HALVE_AFTER: Final = 6
 _BURY_AFTER: Final = 16
@@ -105,6 +107,8 @@ class Deliver:
         items = [item for item in items if (item.id, item.token) not in self._settled]
         if items:
             self._introduce()
+        if needs.counted:
+            items = self._summarised(items)
         if needs.bundles:
             items = self._bundled(items)
         loads: list[Load] = []
@@ -125,6 +129,18 @@ class Deliver:
             self._lane.introduce()
         except (Failed, Rejected) as error:
             raise self._lane.pause(str(error)) from None
+
+    def _summarised(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Those whose batches have been summarised; the others are given back. Raises ``Pause`` where there is none."""
+        lane = self._lane
+        waiting = lane.store.awaiting_summary([one for item in items for one in batches_of(item)])
+        early = [item for item in items if not waiting.isdisjoint(batches_of(item))]
+        if early and len(early) == len(items):
+            raise Pause("what came is still being summarised", lane.clock() + SUMMARY_NS)
+        if early:
+            lane.store.queue.release(early)
+            self._settled.extend((item.id, item.token) for item in early)
+        return [item for item in items if item not in early]
 
     def _bundled(self, items: Sequence[Item]) -> Sequence[Item]:
         """Those that are bundles already. The others become one, before anything is sent: so what is sent together is

@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -37,8 +37,10 @@ BUNDLE_ITEMS: Final = 512
 #: A file is begun when its oldest batch is so old, or so many wait.
 BUNDLE_AGE_NS: Final = 10 * SECOND_NS
 BUNDLE_READY: Final = 256
-#: So many batches may be sent and not yet seen at a destination that has to be looked at.
-MOST_UNVERIFIED: Final = 4
+#: So many spans may be sent and not yet seen at a destination that has to be looked at: what it loses when it ends is
+#: sent again, and more than it stores in a few seconds would only wait there.
+MOST_UNVERIFIED: Final = 2_000
+VERIFY_ITEMS: Final = 256
 
 Build = Callable[[Destination, Mapping[str, str]], Exporter]
 
@@ -61,7 +63,8 @@ class _Running:
 
 
 class Forwarding:
-    """``busy``: whether ingest needs the machine just now. ``name`` tells this process from others on the queue."""
+    """``busy``: whether ingest needs the machine just now. ``name`` tells this process from others on the queue;
+    ``names``: only these destinations."""
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Forwarding:
         name: str | None = None,
         clock: Callable[[], int] = time.time_ns,
         exporter_of: Callable[[Destination, Mapping[str, str]], Exporter] = build_exporter,
+        names: Collection[str] | None = None,
     ) -> None:
         self._store = store
         self._busy = busy
@@ -79,6 +83,7 @@ class Forwarding:
         self._name = name or f"{platform.node()}:{os.getpid()}"
         self._clock = clock
         self._exporter_of = exporter_of
+        self._names = names
         self._loop: Loop | None = None
         self._running: dict[int, _Running] = {}
         self._faults: dict[int, str] = {}
@@ -111,7 +116,11 @@ class Forwarding:
 
     def refresh(self) -> None:
         """Bring the lanes to what the store says of the destinations."""
-        wanted = {one.id: one for one in self._store.destinations() if one.state == "active"}
+        wanted = {
+            one.id: one
+            for one in self._store.destinations()
+            if one.state == "active" and (self._names is None or one.name in self._names)
+        }
         for number, running in list(self._running.items()):
             if _same(wanted.get(number), running.lane.destination):
                 running.lane.destination = running.lane.choice.destination = wanted[number]
@@ -168,10 +177,10 @@ class Forwarding:
         if needs.bundles:
             ready = lambda: self._is_bundle(destination.consumer)  # noqa: E731
         elif needs.verifies:
-            ready = lambda: self._unverified(destination.verifier) < MOST_UNVERIFIED  # noqa: E731
+            ready = lambda: self._unverified(destination) < MOST_UNVERIFIED  # noqa: E731
         workers = [self._worker(destination.consumer, Deliver(lane), limit, ready)]
         if needs.verifies:
-            workers.append(self._worker(destination.verifier, Verify(lane), ITEMS))
+            workers.append(self._worker(destination.verifier, Verify(lane), VERIFY_ITEMS))
         return tuple(workers)
 
     def _worker(
@@ -196,9 +205,9 @@ class Forwarding:
         stats = self._store.queue.stats(consumer, now_ns=self._clock())
         return stats.lag_ns >= BUNDLE_AGE_NS or stats.ready >= BUNDLE_READY
 
-    def _unverified(self, verifier: str) -> int:
-        stats = self._store.queue.stats(verifier, now_ns=self._clock())
-        return stats.ready + stats.claimed
+    def _unverified(self, destination: Destination) -> int:
+        statuses = self._store.destination_statuses(now_ns=self._clock())
+        return next((one.unverified for one in statuses if one.destination.id == destination.id), 0)
 
     def _end(self, number: int, timeout_s: float) -> None:
         running = self._running.pop(number)

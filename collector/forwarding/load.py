@@ -62,7 +62,7 @@ class Loader:
             else:
                 load.skipped += 1
                 load.whole = False
-        if self._needs.ancestry and load.records:
+        if (self._needs.ancestry or self._needs.counted) and load.records:
             self._rise(load, now_ns)
         return load
 
@@ -107,7 +107,7 @@ class Loader:
             trace_id: {span.span_id: span for span in spans[:MAX_TRACE]}
             for trace_id, spans in self._store.spans_of_traces(traces).items()
         }
-        run_ids = self._run_ids(known)
+        run_ids = self._run_ids(known) if self._needs.ancestry else {}
         waits = now_ns - int((load.item.payload or {}).get("since", now_ns)) < self._hold_ns
         ready: list[Record] = []
         for record in load.records:
@@ -115,7 +115,9 @@ class Loader:
             record.ancestry, is_complete = ancestry_of(record.facts, spans)
             record.is_rooted = is_complete and is_below_root((*record.ancestry, record.facts)[0], spans)
             self._name_runs(record, run_ids)
-            (ready if is_complete or not waits else load.held).append(record)
+            # Whose tokens are whose is known once the root has come, for it mostly is the last to end.
+            told = is_complete if self._needs.ancestry else any(one.parent_span_id is None for one in spans.values())
+            (ready if told or not waits else load.held).append(record)
         load.whole = load.whole and not load.held
         load.records = ready
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 import structlog
 
-from collector.exporters.api import Failed, Record, Rejected
+from collector.exporters.api import Failed, Record, Rejected, SpanKey
 from collector.forwarding.lane import Lane
 from collector.forwarding.load import Load, payload_of
 from collector.forwarding.said import follow_of_annotations
@@ -19,8 +19,11 @@ log = structlog.get_logger("collector.forwarding")
 
 #: From one look to the next; without any progress for so long, what is missing is sent again, so many times.
 LOOK_NS: Final = 2 * SECOND_NS
-PATIENCE_NS: Final = 20 * SECOND_NS
+PATIENCE_NS: Final = 10 * SECOND_NS
 RESENDS: Final = 5
+#: Spans a second that a slow destination stores at least: what was sent before has its time, too. (Phoenix stores some
+#: 170 a second.)
+SLOWEST: Final = 50
 
 
 class Verify:
@@ -30,23 +33,30 @@ class Verify:
         self._lane = lane
 
     def __call__(self, items: Sequence[Item]) -> None:
-        for item in items:
-            self._look(item)
+        loads = [self._lane.loader.load(item, self._lane.clock()) for item in items]
+        records = [record for load in loads for record in (*load.records, *load.held)]
+        gone = {record.key for record in self._missing(records)}
+        progress = len(gone) < len(records)
+        tally, error = Tally(), None
+        settled = []
+        for load in loads:
+            done, reason = self._judged(load, gone, tally, progress=progress)
+            settled.append(done)
+            error = reason or error
+        self._lane.settle(settled, tally, error=error)
 
-    def _look(self, item: Item) -> None:
-        load = self._lane.loader.load(item, self._lane.clock())
-        records = [*load.records, *load.held]
-        missing = self._missing(records)
-        gone = {record.key for record in missing}
+    def _judged(self, load: Load, gone: Set[SpanKey], tally: Tally, *, progress: bool) -> tuple[Settled, str | None]:
+        """What becomes of one item, and the error where something of it is given up."""
+        records, now = [*load.records, *load.held], self._lane.clock()
+        missing = [record for record in records if record.key in gone]
         there = [record for record in records if record.key not in gone]
-        now = self._lane.clock()
         follows = follow_of_annotations(self._lane, there, now) if there else []
         reason = None
         if missing:
-            more, reason = self._after(item, load, missing, now, progress=bool(there))
+            more, reason = self._after(load.item, load, missing, now, progress=progress)
             follows.append(more)
-        tally = Tally(sent=len(there), retried=int(reason == ""))
-        self._lane.settle([Settled(item, tuple(follows))], tally, error=reason or None)
+        tally.add(Tally(sent=len(there), retried=int(reason == "")))
+        return Settled(load.item, tuple(follows)), reason or None
 
     def _missing(self, records: Sequence[Record]) -> list[Record]:
         if not records:
@@ -57,6 +67,10 @@ class Verify:
             self._lane.failed(str(error))
             raise RetryLater(str(error)) from None
 
+    def _unverified(self) -> int:
+        statuses = self._lane.store.destination_statuses(now_ns=self._lane.clock())
+        return next((one.unverified for one in statuses if one.destination.id == self._lane.destination.id), 0)
+
     def _after(
         self, item: Item, load: Load, missing: Sequence[Record], now: int, *, progress: bool
     ) -> tuple[Follow, str | None]:
@@ -65,7 +79,7 @@ class Verify:
         since = now if progress else int(payload.get("since", now))
         resent = int(payload.get("resent", 0))
         consumer, verifier = self._lane.destination.consumer, self._lane.destination.verifier
-        if now - since < PATIENCE_NS:
+        if now - since < PATIENCE_NS or now - since < PATIENCE_NS + self._unverified() * SECOND_NS // SLOWEST:
             return Follow(verifier, payload_of(item, missing, since=since, resent=resent), now + LOOK_NS), None
         if resent < RESENDS:
             log.warning(

@@ -132,6 +132,10 @@ class ForwardStore(DestinationStore, Protocol):
         """By batch; what is no longer stored is left out."""
         ...
 
+    def awaiting_summary(self, batch_ids: Sequence[int]) -> set[int]:
+        """Those of the batches whose traces are still to be summarised."""
+        ...
+
     def run_ids_of(self, trace_ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], bytes]:
         """(trace id, span id) -> run id, of the spans of LangSmith's runs in these traces."""
         ...

@@ -14,6 +14,7 @@ from collector.annotations import Annotation
 from collector.codec.runs import RunHead
 from collector.destinations import Destination
 from collector.model import Span
+from collector.queue.api import SUMMARISE
 from collector.queue.memory import MemoryQueue
 from collector.storage.forward_api import BatchSpans, NameTaken, Settled, Status, Tally
 
@@ -52,6 +53,10 @@ class MemoryForward:
                 if original.chunk.via:
                     batch.via[number] = original.chunk.via
         return found
+
+    def awaiting_summary(self, batch_ids: Sequence[int]) -> set[int]:
+        entries = self.forward_queue.entries_of(SUMMARISE)
+        return {one.batch_id for one in entries if one.state != "buried" and one.batch_id in batch_ids}
 
     def run_ids_of(self, trace_ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], bytes]:
         runs = [run for run in self._runs.values() if run.trace_id in trace_ids]

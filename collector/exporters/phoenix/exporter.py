@@ -31,7 +31,7 @@ _PROTOBUF: Final = {"Content-Type": "application/x-protobuf", "Content-Encoding"
 
 
 class Phoenix:
-    needs = Needs(spans=_SPANS, verifies=True, annotations=True)
+    needs = Needs(spans=_SPANS, verifies=True, annotations=True, counted=True)
 
     def __init__(self, endpoint: str, headers: Mapping[str, str], options: Options) -> None:
         self._base = endpoint.rstrip("/").removesuffix("/v1/traces").rstrip("/")

@@ -30,6 +30,7 @@ _PARSED: Final = ("metadata", "llm.prompt_template.variables", "tool.parameters"
 #: Names nested deeper are flattened from there on: Phoenix's recursion ends at some hundreds.
 _MAX_DEPTH: Final = 32
 _MAX_INDEX: Final = 9
+_ADDED_UP: Final = ("llm.token_count.", "llm.cost.", "gen_ai.usage.")
 
 
 def is_complete(record: Record) -> bool:
@@ -73,6 +74,8 @@ def request_of(project: str, records: Iterable[Record], renamed: Mapping[SpanKey
 def _translate(wired: WiredSpan, record: Record, renamed: Mapping[SpanKey, bytes], by_project: bool) -> None:
     attributes = attributes_of(record)
     facts = record.facts
+    if not facts.counted:
+        attributes = _uncounted(attributes)
     if facts.session_id and by_project:
         attributes[ORIGINAL + "session.id"] = facts.session_id
         attributes["session.id"] = session_in(facts.project, facts.session_id)
@@ -81,6 +84,11 @@ def _translate(wired: WiredSpan, record: Record, renamed: Mapping[SpanKey, bytes
     parent = wired.parent_span_id
     if parent:
         wired.parent_span_id = renamed.get((facts.trace_id, parent), parent)
+
+
+def _uncounted(attributes: Attributes) -> Attributes:
+    """Of a span whose usage is that of another: Phoenix adds up whatever stands under these names."""
+    return {ORIGINAL + key if key.startswith(_ADDED_UP) else key: value for key, value in attributes.items()}
 
 
 def _around(record: Record) -> Attributes:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from collector.annotations import Annotation
 from collector.destinations import PREFIX, Destination
-from collector.queue.api import Item
+from collector.queue.api import SUMMARISE, Item
 from collector.storage.forward_api import BatchSpans, Follow, NameTaken, Settled, Status, Tally
 from collector.storage.sql.annotation_rows import COLUMNS as ANNOTATION_COLUMNS
 from collector.storage.sql.annotation_rows import annotation_of
@@ -95,6 +95,11 @@ def _expanding(statement: str, name: str) -> TextClause:
 
 
 _SPANS_OF: Final = _expanding(_BATCH_SPANS, "ids")
+_AWAITING: Final = _expanding(
+    "SELECT DISTINCT batch_id FROM queue_items WHERE consumer = :consumer AND state IN ('ready', 'claimed') "
+    "AND batch_id IN :ids",
+    "ids",
+)
 _RUN_IDS: Final = _expanding("SELECT trace_id, span_id, run_id FROM runs WHERE trace_id IN :ids", "ids")
 _ANNOTATIONS: Final = _expanding(f"{_SELECT_ANNOTATIONS} id IN :ids ORDER BY created_ns, id", "ids")
 _ABOUT: Final = {
@@ -207,6 +212,14 @@ class SqlForward:
                     if row[-1]:
                         batch.via[span.chunk] = row[-1]
         return found
+
+    def awaiting_summary(self, batch_ids: Sequence[int]) -> set[int]:
+        with self._database.read() as connection:
+            return {
+                row.batch_id
+                for ids in _parts(batch_ids)
+                for row in connection.execute(_AWAITING, {"ids": ids, "consumer": SUMMARISE})
+            }
 
     def run_ids_of(self, trace_ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], bytes]:
         with self._database.read() as connection:
