@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from phoenix_server import phoenix_server as phoenix_server
 
 # A shell that starts the run in the background has it ignore Ctrl-C, and so would every process that a test starts.
@@ -95,6 +96,17 @@ def spools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """Unless told otherwise structlog draws every exception with the values of all variables, for seconds each."""
+    structlog.configure(
+        processors=[
+            *structlog.get_config()["processors"][:-1],
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
