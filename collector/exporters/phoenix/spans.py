@@ -21,7 +21,7 @@ from collector.exporters.api import Record, SpanKey
 from collector.exporters.attributes import clean, json_text, plain
 from collector.exporters.openinference import ORIGINAL, attributes_of, rewrite
 from collector.exporters.originals import chunks
-from collector.model import Attributes
+from collector.model import CALL_KINDS, Attributes
 from collector.processors.values import shallow
 
 PROJECT: Final = "openinference.project.name"
@@ -74,7 +74,7 @@ def request_of(project: str, records: Iterable[Record], renamed: Mapping[SpanKey
 def _translate(wired: WiredSpan, record: Record, renamed: Mapping[SpanKey, bytes], by_project: bool) -> None:
     attributes = attributes_of(record)
     facts = record.facts
-    if not facts.counted:
+    if not facts.counted or facts.kind not in CALL_KINDS:
         attributes = _uncounted(attributes)
     if facts.session_id and by_project:
         attributes[ORIGINAL + "session.id"] = facts.session_id
@@ -87,7 +87,7 @@ def _translate(wired: WiredSpan, record: Record, renamed: Mapping[SpanKey, bytes
 
 
 def _uncounted(attributes: Attributes) -> Attributes:
-    """Of a span whose usage is that of another: Phoenix adds up whatever stands under these names."""
+    """Of a span whose usage is that of others: Phoenix adds up whatever stands under these names."""
     return {ORIGINAL + key if key.startswith(_ADDED_UP) else key: value for key, value in attributes.items()}
 
 
