@@ -111,8 +111,9 @@ def resume(name: Name, database_url: DatabaseUrl = None) -> None:
 def remove(name: Name, database_url: DatabaseUrl = None) -> None:
     """Forget the destination and everything that waits for it."""
     with _store(database_url) as store:
-        if not store.remove_destination(name).result():
-            _fail(_unknown(store, name))
+        if _named(store, name).source == "config":
+            _fail(f"{name} is in the collector's configuration file: take it out there first, or pause it")
+        store.remove_destination(name).result()
     print(f"removed {name}")
 
 

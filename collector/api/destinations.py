@@ -22,9 +22,9 @@ from collector.api.destination_render import buried_json, destination_json, stat
 from collector.api.destination_schemas import CHECK_SECONDS, MAX_BURIED
 from collector.api.problems import Problem
 from collector.api.values import encode, time_of
-from collector.destinations import REFERENCES, Destination, State
+from collector.destinations import Destination, State
 from collector.exporters.api import Away, Exporter, Failed, Rejected
-from collector.forwarding.credentials import NoSecret, resolved
+from collector.forwarding.credentials import NoSecret, resolved, secret_values, without
 from collector.forwarding.forwarding import exporter_with
 from collector.forwarding.settings import FIELDS, FaultySettings, destination_of
 from collector.queue.api import Queue
@@ -44,7 +44,6 @@ _MAX_ID: Final = 2**63 - 1
 _PLACES: Final = ("kind", "endpoint", "api_key", "headers")
 _PLACE_OPTIONS: Final = ("s3_endpoint", "ca_file")
 #: Shorter values are no secrets, and may be anywhere in a message.
-_SECRET_CHARS: Final = 4
 
 
 class Destinations:
@@ -216,17 +215,13 @@ async def checked(destination: Destination) -> tuple[bool, str]:
     except ModuleNotFoundError as error:
         return False, f"needs {error.name}: install tracekit-llm[{destination.kind}]"
     answered, detail = await _asked(exporter)
-    for secret in secrets:
-        detail = detail.replace(secret, "[secret]")
-    return answered, detail
+    return answered, without(secrets, detail)
 
 
-def _built(destination: Destination) -> tuple[Exporter, list[str]]:
+def _built(destination: Destination) -> tuple[Exporter, tuple[str, ...]]:
     """With the values of its secrets, which a destination may repeat in what it answers."""
     values = resolved(destination, os.environ)
-    said = {**destination.headers, "api_key": destination.api_key or ""}
-    secrets = [values[name] for name in values if said[name].startswith(REFERENCES)]
-    return exporter_with(destination, values), [one for one in secrets if len(one) >= _SECRET_CHARS]
+    return exporter_with(destination, values), secret_values(destination, values)
 
 
 async def _asked(exporter: Exporter) -> tuple[bool, str]:

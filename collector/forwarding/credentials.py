@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from collector.destinations import Destination
+from collector.destinations import REFERENCES, Destination
 
 _MAX_BYTES: Final = 64 * 1024
+#: characters that a secret has at least
+_SECRET: Final = 6
 
 
 class NoSecret(Exception):
@@ -21,6 +23,19 @@ def resolved(destination: Destination, environ: Mapping[str, str]) -> dict[str, 
     if destination.api_key is not None:
         found["api_key"] = _value(destination.api_key, environ)
     return found
+
+
+def secret_values(destination: Destination, values: Mapping[str, str]) -> tuple[str, ...]:
+    """Of what was resolved, the texts that nobody may see, whoever repeats them. Shorter ones would be found
+    everywhere."""
+    said = {**destination.headers, "api_key": destination.api_key or ""}
+    return tuple(values[name] for name in values if said[name].startswith(REFERENCES) and len(values[name]) >= _SECRET)
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[secret]")
+    return text
 
 
 def _value(said: str, environ: Mapping[str, str]) -> str:

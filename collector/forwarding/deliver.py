@@ -118,7 +118,8 @@ class Deliver:
                 self._settled.append((item.id, item.token))
                 continue
             loads.append(self._lane.loader.load(item, self._lane.clock()))
-            if sum(len(load.records) for load in loads) >= needs.spans:
+            # A bundle is a file of its own: it must not depend on what happens to be claimed with it.
+            if needs.bundles or sum(len(load.records) for load in loads) >= needs.spans:
                 self._send(loads)
                 loads = []
         if loads:

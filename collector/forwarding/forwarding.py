@@ -16,7 +16,7 @@ import structlog
 from collector.destinations import Destination
 from collector.exporters.api import Exporter
 from collector.filters.faults import FilterFault
-from collector.forwarding.credentials import NoSecret, resolved
+from collector.forwarding.credentials import NoSecret, resolved, secret_values
 from collector.forwarding.deliver import Deliver
 from collector.forwarding.lane import Lane
 from collector.forwarding.loop import Loop
@@ -45,21 +45,20 @@ VERIFY_ITEMS: Final = 256
 Build = Callable[[Destination, Mapping[str, str]], Exporter]
 
 
-def build_exporter(destination: Destination, environ: Mapping[str, str]) -> Exporter:
-    """Raises ``NoSecret``, and ``ModuleNotFoundError`` where the kind's extra is not installed."""
-    return exporter_with(destination, resolved(destination, environ))
-
-
 def exporter_with(destination: Destination, secrets: Mapping[str, str]) -> Exporter:
-    """With these values of ``api_key`` and headers. Raises ``ValueError`` for options that there are not."""
+    """With these values of ``api_key`` and headers. Raises ``ValueError`` for options that there are not, and
+    ``ModuleNotFoundError`` where the kind's extra is not installed."""
     build: Build = importlib.import_module(f"collector.exporters.{destination.kind}").build
     return build(destination, secrets)
 
 
 @dataclass
 class _Running:
+    """``values``: of its secrets, as they were when it began."""
+
     lane: Lane
     workers: tuple[Worker, ...]
+    values: Mapping[str, str]
 
 
 class Forwarding:
@@ -74,7 +73,7 @@ class Forwarding:
         environ: Mapping[str, str] = os.environ,
         name: str | None = None,
         clock: Callable[[], int] = time.time_ns,
-        exporter_of: Callable[[Destination, Mapping[str, str]], Exporter] = build_exporter,
+        exporter_of: Build = exporter_with,
         names: Collection[str] | None = None,
     ) -> None:
         self._store = store
@@ -122,7 +121,7 @@ class Forwarding:
             if one.state == "active" and (self._names is None or one.name in self._names)
         }
         for number, running in list(self._running.items()):
-            if _same(wanted.get(number), running.lane.destination):
+            if self._is_as_wanted(running, wanted.get(number)):
                 running.lane.destination = running.lane.choice.destination = wanted[number]
             else:
                 self._end(number, 5.0)
@@ -146,8 +145,10 @@ class Forwarding:
         if self._loop is None:
             self._loop = Loop()
         try:
-            exporter = self._exporter_of(destination, self._environ)
-            lane = Lane(self._store, destination, exporter, self._loop, _hold_ns(destination), self._clock)
+            values = resolved(destination, self._environ)
+            exporter = self._exporter_of(destination, values)
+            secrets = secret_values(destination, values)
+            lane = Lane(self._store, destination, exporter, self._loop, secrets, clock=self._clock)
         except (NoSecret, FilterFault, ValueError) as error:
             self._cannot(destination, str(error))
             return
@@ -159,9 +160,18 @@ class Forwarding:
             return
         self._faults.pop(destination.id, None)
         workers = self._workers(lane)
-        self._running[destination.id] = _Running(lane, workers)
+        self._running[destination.id] = _Running(lane, workers, values)
         for worker in workers:
             worker.start()
+
+    def _is_as_wanted(self, running: _Running, wanted: Destination | None) -> bool:
+        """Whether nothing has changed but what the store notes by itself; a secret in its file may have, too."""
+        if wanted is None or replace(wanted, peer=None) != replace(running.lane.destination, peer=None):
+            return False
+        try:
+            return resolved(wanted, self._environ) == running.values
+        except NoSecret:
+            return True  # what is being written anew is there again in a moment
 
     def _cannot(self, destination: Destination, reason: str) -> None:
         """It is tried again with every look; said once."""
@@ -221,12 +231,3 @@ class Forwarding:
             self._loop.run(running.lane.exporter.close(), 5.0)
         except Exception as error:  # noqa: BLE001 - it is gone either way
             log.warning("a destination was not closed", destination=running.lane.destination.name, reason=str(error))
-
-
-def _same(wanted: Destination | None, running: Destination) -> bool:
-    """Whether nothing but what the store notes by itself has changed."""
-    return wanted is not None and replace(wanted, peer=None) == replace(running, peer=None)
-
-
-def _hold_ns(destination: Destination) -> int:
-    return int(float(destination.options.get("hold_s", 30)) * SECOND_NS)

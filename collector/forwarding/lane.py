@@ -14,6 +14,7 @@ from collector.destinations import Destination
 from collector.exporters.api import Away, Exporter, Failed, Parcel, Receipt, Record, Rejected
 from collector.forwarding.backoff import Backoff
 from collector.forwarding.choice import Choice
+from collector.forwarding.credentials import without
 from collector.forwarding.load import Loader, parcel_of
 from collector.forwarding.loop import Loop
 from collector.queue.retry import SECOND_NS, Pause, describe
@@ -26,6 +27,8 @@ log = structlog.get_logger("collector.forwarding")
 
 #: However long an exporter's own time limits are, no call takes longer.
 CALL_SECONDS: Final = 120.0
+#: How long a span waits for the spans above it.
+HOLD_NS: Final = 30 * SECOND_NS
 #: The same error is written down again only after so long.
 _NOTE_NS: Final = 10 * SECOND_NS
 #: A destination that took something so recently is well: what it fails over is at fault itself.
@@ -52,7 +55,9 @@ class Lane:
     destination: Destination
     exporter: Exporter
     loop: Loop
-    hold_ns: int = 30 * SECOND_NS
+    #: values that a destination may repeat in what it answers, and nobody may see
+    secrets: tuple[str, ...] = ()
+    hold_ns: int = HOLD_NS
     clock: Callable[[], int] = time.time_ns
     health: Health = field(default_factory=Health)
 
@@ -83,6 +88,7 @@ class Lane:
         """Raises ``Rejected``, ``Failed``, and ``Pause`` where the destination is away."""
         parcel: Parcel = parcel_of(records, way, self.store.collector_id)
         receipt = self.call(self.exporter.send(parcel))
+        receipt = replace(receipt, reason=without(self.secrets, receipt.reason))
         self.health.streak, self.health.last_ok_ns = 0, self.clock()
         self._backoff.succeeded()
         return receipt
@@ -92,16 +98,21 @@ class Lane:
         try:
             return self.loop.run(work, CALL_SECONDS)
         except Away as away:
-            raise self.pause(str(away), away.after_s) from None
+            raise self.pause(self._said(away), away.after_s) from None
         except TimeoutError:
             raise self.pause(f"no answer within {CALL_SECONDS:g} s") from None
         except concurrent.futures.CancelledError:
             raise self.pause("the collector is shutting down") from None
-        except (Failed, Rejected):
-            raise
+        except (Failed, Rejected) as error:
+            raise type(error)(self._said(error)) from None
         except Exception as error:
             log.error("a destination's exporter failed", destination=self.destination.name, exc_info=True)
-            raise Rejected(f"cannot be written for this destination: {describe(error)}") from error
+            raise Rejected(
+                f"cannot be written for this destination: {without(self.secrets, describe(error))}"
+            ) from None
+
+    def _said(self, error: Exception) -> str:
+        return without(self.secrets, str(error))
 
     def pause(self, reason: str, after_s: float = 0.0) -> Pause:
         """What to raise where the destination takes nothing now."""

@@ -87,7 +87,7 @@ class _Reader:
             for name in given
             if name not in FIELDS
         }
-        self.faults |= {name: "is missing" for name in ("name", "kind", "endpoint") if name not in given}
+        self.faults |= {name: "is missing" for name in ("name", "kind", "endpoint") if given.get(name) is None}
         self._given = given
         self._remote = remote
 
