@@ -1,1 +1,1 @@
-"""Judging answers: evaluators, the RAG verdict, statistics. Pure, and the same in an application and in the collector."""
+"""Judging answers: evaluators, the RAG verdict, statistics. Pure; the same in an application and in the collector."""
