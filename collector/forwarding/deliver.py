@@ -144,14 +144,23 @@ class Deliver:
         return [item for item in items if item not in early]
 
     def _bundled(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Those that are bundles already. The others become one, before anything is sent: so what is sent together is
+        """Those that are bundles already. The others become some, before anything is sent: so what is sent together is
         the same whenever it is sent again."""
-        new = [item for item in items if item.payload is None]
-        if new:
-            batches = sorted({item.batch_id for item in new})
-            spans = sum(len(batch.spans) for batch in self._lane.store.spans_of_batches(batches).values())
-            follow = Follow(self._lane.destination.consumer, {"batches": batches, "n": spans}, due_ns=0)
-            self._settle([Settled(new[0], (follow,)), *(Settled(item) for item in new[1:])], Tally())
+        new = {item.batch_id: item for item in items if item.payload is None}
+        sizes = self._lane.store.batch_sizes(list(new))
+        bundle: list[int] = []
+        settled: list[Settled] = []
+        for number, batch_id in enumerate(sorted(new), 1):
+            bundle.append(batch_id)
+            spans = sum(sizes.get(one, 0) for one in bundle)
+            if number == len(new) or spans >= self._lane.exporter.needs.spans:
+                follow = Follow(self._lane.destination.consumer, {"batches": bundle, "n": spans}, due_ns=0)
+                settled.append(Settled(new[batch_id], (follow,)))
+                bundle = []
+            else:
+                settled.append(Settled(new[batch_id]))
+        if settled:
+            self._settle(settled, Tally())
         return [item for item in items if item.payload is not None]
 
     def _send(self, loads: Sequence[Load]) -> None:

@@ -41,6 +41,7 @@ BUNDLE_READY: Final = 256
 #: sent again, and more than it stores in a few seconds would only wait there.
 MOST_UNVERIFIED: Final = 2_000
 VERIFY_ITEMS: Final = 256
+VERIFIED_ITEMS: Final = 4
 
 Build = Callable[[Destination, Mapping[str, str]], Exporter]
 
@@ -182,12 +183,12 @@ class Forwarding:
 
     def _workers(self, lane: Lane) -> tuple[Worker, ...]:
         needs, destination = lane.exporter.needs, lane.destination
-        limit = BUNDLE_ITEMS if needs.bundles else ITEMS
+        limit = BUNDLE_ITEMS if needs.bundles else VERIFIED_ITEMS if needs.verifies else ITEMS
         ready = lambda: True  # noqa: E731
         if needs.bundles:
             ready = lambda: self._is_bundle(destination.consumer)  # noqa: E731
         elif needs.verifies:
-            ready = lambda: self._unverified(destination) < MOST_UNVERIFIED  # noqa: E731
+            ready = lambda: self._store.queued(destination.verifier) < MOST_UNVERIFIED  # noqa: E731
         workers = [self._worker(destination.consumer, Deliver(lane), limit, ready)]
         if needs.verifies:
             workers.append(self._worker(destination.verifier, Verify(lane), VERIFY_ITEMS))
@@ -214,10 +215,6 @@ class Forwarding:
     def _is_bundle(self, consumer: str) -> bool:
         stats = self._store.queue.stats(consumer, now_ns=self._clock())
         return stats.lag_ns >= BUNDLE_AGE_NS or stats.ready >= BUNDLE_READY
-
-    def _unverified(self, destination: Destination) -> int:
-        statuses = self._store.destination_statuses(now_ns=self._clock())
-        return next((one.unverified for one in statuses if one.destination.id == destination.id), 0)
 
     def _end(self, number: int, timeout_s: float) -> None:
         running = self._running.pop(number)

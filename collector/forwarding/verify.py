@@ -24,6 +24,8 @@ RESENDS: Final = 5
 #: Spans a second that a slow destination stores at least: what was sent before has its time, too. (Phoenix stores some
 #: 170 a second.)
 SLOWEST: Final = 50
+#: Spans that are asked for in one go.
+_TOGETHER: Final = 2_000
 
 
 class Verify:
@@ -33,7 +35,16 @@ class Verify:
         self._lane = lane
 
     def __call__(self, items: Sequence[Item]) -> None:
-        loads = [self._lane.loader.load(item, self._lane.clock()) for item in items]
+        loads: list[Load] = []
+        for item in items:
+            loads.append(self._lane.loader.load(item, self._lane.clock()))
+            if sum(len(load.records) for load in loads) >= _TOGETHER:
+                self._look(loads)
+                loads = []
+        if loads:
+            self._look(loads)
+
+    def _look(self, loads: Sequence[Load]) -> None:
         records = [record for load in loads for record in (*load.records, *load.held)]
         gone = {record.key for record in self._missing(records)}
         progress = len(gone) < len(records)
@@ -68,8 +79,7 @@ class Verify:
             raise RetryLater(str(error)) from None
 
     def _unverified(self) -> int:
-        statuses = self._lane.store.destination_statuses(now_ns=self._lane.clock())
-        return next((one.unverified for one in statuses if one.destination.id == self._lane.destination.id), 0)
+        return self._lane.store.queued(self._lane.destination.verifier)
 
     def _after(
         self, item: Item, load: Load, missing: Sequence[Record], now: int, *, progress: bool

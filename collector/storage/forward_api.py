@@ -136,6 +136,14 @@ class ForwardStore(DestinationStore, Protocol):
         """Those of the batches whose traces are still to be summarised."""
         ...
 
+    def batch_sizes(self, batch_ids: Sequence[int]) -> dict[int, int]:
+        """How many spans each batch brought."""
+        ...
+
+    def queued(self, consumer: str) -> int:
+        """Spans and annotations that wait for this consumer, buried ones not among them."""
+        ...
+
     def run_ids_of(self, trace_ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], bytes]:
         """(trace id, span id) -> run id, of the spans of LangSmith's runs in these traces."""
         ...

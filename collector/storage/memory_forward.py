@@ -58,6 +58,13 @@ class MemoryForward:
         entries = self.forward_queue.entries_of(SUMMARISE)
         return {one.batch_id for one in entries if one.state != "buried" and one.batch_id in batch_ids}
 
+    def batch_sizes(self, batch_ids: Sequence[int]) -> dict[int, int]:
+        return {one: self._batch_times[one][1] for one in batch_ids if one in self._batch_times}
+
+    def queued(self, consumer: str) -> int:
+        entries = self.forward_queue.entries_of(consumer)
+        return sum(self._size(entry) for entry in entries if entry.state != "buried")
+
     def run_ids_of(self, trace_ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], bytes]:
         runs = [run for run in self._runs.values() if run.trace_id in trace_ids]
         return {(run.trace_id, run.span_id): run.run_id for run in runs}

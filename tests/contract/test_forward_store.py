@@ -11,7 +11,7 @@ from store_data import Sent, batch, llm, send, span_id, trace_id
 
 from collector.annotations import Annotation, Target
 from collector.destinations import Destination, Masking
-from collector.queue.api import Item
+from collector.queue.api import SUMMARISE, Item
 from collector.storage.forward_api import Follow, NameTaken, Settled, Tally
 
 PHOENIX = Destination(
@@ -228,3 +228,24 @@ def test_a_trace_is_found_by_a_span_id(store: Any) -> None:
     send(store, llm(1, 5))
     assert store.trace_of_span(span_id(5)) == trace_id(1)
     assert store.trace_of_span(span_id(6)) is None
+
+
+def test_what_waits_for_a_consumer_is_counted_in_spans(store: Any) -> None:
+    added = add(store, BACKEND)
+    send(store, llm(1, 0), llm(1, 1, 0))
+    send(store, llm(2, 0))
+    first, second = claim(store, added.consumer)
+    assert store.batch_sizes([first.batch_id, second.batch_id, 999]) == {first.batch_id: 2, second.batch_id: 1}
+    assert (store.queued(added.consumer), store.queued(added.verifier)) == (3, 0)
+    follows = (Follow(added.verifier, {"spans": ["a"], "n": 5}, 0), Follow(added.verifier, None, 0, reason="no"))
+    store.settle(added.id, [Settled(first, follows)], Tally(), now_ns=1)
+    assert (store.queued(added.consumer), store.queued(added.verifier)) == (1, 5)
+
+
+def test_batches_that_are_still_to_be_summarised_are_known(store: Any) -> None:
+    add(store, BACKEND)
+    send(store, llm(1, 0))
+    (item,) = store.queue.claim(SUMMARISE, "test", limit=9, lease_ns=1, now_ns=LATER)
+    assert store.awaiting_summary([item.batch_id, 999]) == {item.batch_id}
+    store.queue.ack([item])
+    assert store.awaiting_summary([item.batch_id]) == set()

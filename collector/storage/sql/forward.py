@@ -57,16 +57,25 @@ _REVIVE_OF: Final = text(
 )
 _FORGET: Final = text("DELETE FROM queue_items WHERE consumer IN (:consumer, :verifier)")
 _REMOVE: Final = text("DELETE FROM destinations WHERE id = :id")
+#: What an item stands for, in spans or annotations.
+_N: Final = {
+    "sqlite": "coalesce(json_extract(q.payload, '$.n'), b.span_count, 1)",
+    "postgresql": """coalesce(CAST(substring(q.payload FROM '"n":([0-9]+)') AS bigint), b.span_count, 1)""",
+}
 _COUNT: Final[dict[str, TextClause]] = {
     dialect: text(
-        f"SELECT q.consumer, q.state, sum(coalesce({n}, b.span_count, 1)) AS spans, min(q.created_ns) AS oldest "
+        f"SELECT q.consumer, q.state, sum({n}) AS spans, min(q.created_ns) AS oldest "
         f"FROM queue_items q LEFT JOIN batches b ON b.id = q.batch_id WHERE q.consumer >= '{PREFIX}' "
         f"AND q.consumer < '{PREFIX[:-1]}0' GROUP BY q.consumer, q.state"
     )
-    for dialect, n in (
-        ("sqlite", "json_extract(q.payload, '$.n')"),
-        ("postgresql", """CAST(substring(q.payload FROM '"n":([0-9]+)') AS bigint)"""),
+    for dialect, n in _N.items()
+}
+_QUEUED: Final[dict[str, TextClause]] = {
+    dialect: text(
+        f"SELECT coalesce(sum({n}), 0) FROM queue_items q LEFT JOIN batches b ON b.id = q.batch_id "
+        "WHERE q.consumer = :consumer AND q.state <> 'buried'"
     )
+    for dialect, n in _N.items()
 }
 _BATCH_SPANS: Final = (
     f"SELECT {', '.join(f's.{name}' for name in SPAN_COLUMNS)}, p.name, o.batch_id, o.via FROM originals o "
@@ -100,6 +109,7 @@ _AWAITING: Final = _expanding(
     "AND batch_id IN :ids",
     "ids",
 )
+_SIZES: Final = _expanding("SELECT id, span_count FROM batches WHERE id IN :ids", "ids")
 _RUN_IDS: Final = _expanding("SELECT trace_id, span_id, run_id FROM runs WHERE trace_id IN :ids", "ids")
 _ANNOTATIONS: Final = _expanding(f"{_SELECT_ANNOTATIONS} id IN :ids ORDER BY created_ns, id", "ids")
 _ABOUT: Final = {
@@ -220,6 +230,16 @@ class SqlForward:
                 for ids in _parts(batch_ids)
                 for row in connection.execute(_AWAITING, {"ids": ids, "consumer": SUMMARISE})
             }
+
+    def batch_sizes(self, batch_ids: Sequence[int]) -> dict[int, int]:
+        with self._database.read() as connection:
+            return {
+                row.id: row.span_count for ids in _parts(batch_ids) for row in connection.execute(_SIZES, {"ids": ids})
+            }
+
+    def queued(self, consumer: str) -> int:
+        with self._database.read() as connection:
+            return int(connection.execute(_QUEUED[self._database.dialect], {"consumer": consumer}).scalar_one())
 
     def run_ids_of(self, trace_ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], bytes]:
         with self._database.read() as connection:
