@@ -304,5 +304,90 @@ destination_table = Table(
     sqlite_autoincrement=True,
 )
 
+# What is evaluated by what. Ids are never used again: decisions and queue items name them.
+rule_table = Table(
+    "rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("settings", Text, nullable=False),  # JSON of what collector.evaluation.rules.Rule has beside these
+    Column("state", String(8), nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    UniqueConstraint("name", name="uq_rules_name"),
+    sqlite_autoincrement=True,
+)
+
+rule_versions = Table(
+    "rule_versions",
+    metadata,
+    Column("rule_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("settings", Text, nullable=False),  # JSON
+    Column("changed_ns", BigInteger, nullable=False),
+)
+
+# One row for each version of a rule and each target that it looked at.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("rule_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("target", Text, primary_key=True),
+    Column("trace_id", LargeBinary(16)),
+    Column("session_id", Text),
+    Column("state", String(16), nullable=False),
+    Column("mark", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
+    Column("content", LargeBinary(16)),  # digest of what the evaluator saw
+    Column("cost", BigInteger, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Index("ix_decisions_trace", "trace_id", **_only_known("trace_id")),
+    Index("ix_decisions_session", "session_id", **_only_known("session_id")),
+    Index("ix_decisions_state", "rule_id", "state", "updated_ns"),
+    sqlite_with_rowid=False,
+)
+
+# What the judges of rules did, by day.
+rule_spending = Table(
+    "rule_spending",
+    metadata,
+    Column("rule_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+)
+
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule_id", Integer, nullable=False),
+    Column("from_ns", BigInteger, nullable=False),
+    Column("to_ns", BigInteger, nullable=False),
+    Column("expected", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("cursor", Text),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+# What annotations said before they were replaced, changed or deleted.
+annotation_history = Table(
+    "annotation_history",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("annotation_id", LargeBinary(16), nullable=False),
+    Column("said", Text, nullable=False),  # JSON
+    Column("replaced_ns", BigInteger, nullable=False),
+    Index("ix_annotation_history", "annotation_id", "id"),
+)
+
 # One row: the collector's id.
 instance = Table("instance", metadata, Column("id", String(16), primary_key=True))
