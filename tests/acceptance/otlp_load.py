@@ -35,9 +35,10 @@ def spans_of(number: int) -> set[tuple[bytes, bytes]]:
 
 class Load:
     """Four senders, half of them over gRPC. ``acknowledged`` are the numbers of requests that were answered with OK,
-    ``faults`` answers after which an exporter would not send again."""
+    ``faults`` answers after which an exporter would not send again. Each sender waits ``pause_s`` after a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float = 0.0) -> None:
+        self._pause_s = pause_s
         self.acknowledged: list[int] = []
         self.faults: list[str] = []
         self._numbers = iter(range(10**9))
@@ -70,7 +71,7 @@ class Load:
                     self.acknowledged.append(number)
                 else:
                     self._again.append(number)
-            if answer is None:
+            if answer is None or stop.wait(self._pause_s):
                 return
 
     def _http(self, collector: CollectorProcess) -> Callable[[bytes], bool | None]:

@@ -35,7 +35,7 @@ def test_an_otlp_backend_that_fails_in_every_way(
     add(collector, "faulty", kind="otlp", endpoint=endpoint, options={"protocol": protocol, "timeout_s": 2})
     add(collector, "healthy", kind="otlp", endpoint=healthy.http)
     process = psutil.Process(collector.pid)
-    load, lags, sizes = Load(), [], []
+    load, lags, sizes = Load(pause_s=0.03), [], []
     # What the protocols share is tried with one of them.
     faults = [fault for name, fault in FAULTS.items() if protocol == "http" or name in ("429", "hangs")]
     for fault in faults:

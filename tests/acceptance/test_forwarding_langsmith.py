@@ -67,7 +67,7 @@ def test_langsmith_that_fails_in_every_way(
         options={"timeout_s": 3},
     )
     add(collector, "healthy", kind="otlp", endpoint=healthy.http)
-    load, lags = Load(), []
+    load, lags = Load(pause_s=0.03), []
     for fault in ({"share": 0.5}, {"refuse": 20, "status": 429}, {"hang_s": 10.0}):
         langsmith.control(**fault)
         under_load(collector, load, lags, requests=20)
