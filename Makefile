@@ -33,7 +33,8 @@ demo: $(STAMP) ## Start the collector, run the example applications against it, 
 	$(BIN)/tracekit demo
 
 test: $(STAMP) $(PHOENIX) ## Run every test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m compileall -q tracekit collector dashboards # or else each process of a test may do it again
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## Lint, types and import rules
 	$(BIN)/ruff check .

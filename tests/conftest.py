@@ -109,5 +109,19 @@ def plain_tracebacks() -> None:
     )
 
 
+#: What takes long comes first, so that with several processes (``make test``) none works on alone at the end.
+LONG_FIRST = ("acceptance", "browser", "corpus/test_phoenix.py", "contract", "integration", "property")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix() if here in item.path.parents else ""
+        return next((at for at, start in enumerate(LONG_FIRST) if path.startswith(start)), len(LONG_FIRST))
+
+    items.sort(key=rank)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="how often the acceptance tests kill -9 a collector [5]")
