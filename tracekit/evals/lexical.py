@@ -23,20 +23,27 @@ _MARKS: Final = (
     "\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u1056-\u1059\u17b4-\u17d3"
 )
 #: Scripts written without spaces between words: each letter, with its marks, is a word of its own.
-_UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
 _LETTERS: Final = rf"(?:[^\W\d_{_UNSPACED}]|[{_MARKS}]|\d)+"
 _WORD: Final = re.compile(
     rf"\d+(?:[.,]\d+)+(?![^\W_])|[{_UNSPACED}](?<=[^\W_])[{_MARKS}]*|{_LETTERS}(?:['’]{_LETTERS})*"
 )
 
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: English words that say nothing alone. "not", "no" and "never" are no such words: they turn a sentence round.
-STOP_WORDS: Final = frozenset(
+STOP_WORDS: Final = _listed(
     """a about above after again all also am an and any are as at be because been before being below between both but
     by can could did do does doing down during each few for from further had has have having he her here hers herself
     him himself his how i if in into is it its itself just me more most my myself of off on once only or other our ours
     out over own same she should so some such than that the their theirs them then there these they this those through
     to too under until up very was we were what when where which while who whom why will with would you your yours
-    may might must shall i'm i've it's you're we're they're that's there's""".split()
+    may might must shall i'm i've it's you're we're they're that's there's"""
 )
 
 
@@ -88,19 +95,19 @@ _END: Final = re.compile(
 )
 _CITATIONS: Final = re.compile(r"[^\S\n]*(?:\[[\w ,;.-]{1,40}\][^\S\n]?)+")
 _LAST_WORD: Final = re.compile(r"([^\W\d_][\w.]*)\.$")
-_ABBREVIATIONS: Final = frozenset(
+_ABBREVIATIONS: Final = _listed(
     """mr mrs ms dr prof sr jr st vs etc e.g i.e eg ie cf al fig figs no nos vol pp approx dept est inc ltd co corp gen
     col sgt capt rev hon gov sen rep jan feb mar apr jun jul aug sep sept oct nov dec z.b d.h bzw usw ca vgl nr abb bd
-    u.s u.k a.m p.m ph.d""".split()
+    u.s u.k a.m p.m ph.d"""
 )
 #: those with which a sentence may well end
 _MAY_END: Final = frozenset(("etc", "al", "inc", "ltd", "co", "corp", "u.s", "u.k", "a.m", "p.m", "ph.d", "usw", "no"))
 
 
 def sentences(text: str) -> list[Piece]:
-    """The sentences in order, without the space around them. They end at ``. ! ? … 。 ！ ？ ।`` and the like, at an empty
-    line, and before an item of a list; not after an abbreviation, an initial, the number of a list's item, or inside a
-    number. A marker of a source behind the stop (``[1]``) belongs to the sentence before it."""
+    """The sentences in order, without the space around them. They end at ``. ! ? … 。 ！ ？ ।`` and the like, at an
+    empty line, and before an item of a list; not after an abbreviation, an initial, the number of a list's item, or
+    inside a number. A marker of a source behind the stop (``[1]``) belongs to the sentence before it."""
     text = text[:MAX_CHARACTERS]
     found: list[Piece] = []
     start = 0
