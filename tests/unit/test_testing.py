@@ -166,7 +166,8 @@ def suite(tmp_path: Path) -> Iterator[Path]:
 
 def pytest_of(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:langsmith_plugin"]  # the second imports for seconds
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, *arguments]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=110, check=False
     )
