@@ -29,6 +29,7 @@ from collector.storage.api import (
     WriteResult,
 )
 from collector.storage.memory_annotations import MemoryAnnotations
+from collector.storage.memory_evaluation import MemoryEvaluation
 from collector.storage.memory_forward import MemoryForward
 from collector.storage.memory_projects import MemoryProjects
 from collector.storage.memory_runs import MemoryRuns
@@ -46,7 +47,6 @@ class _Original:
     words: list[set[str]] = field(default_factory=list)
 
 
-class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects):
     """``Store`` and ``SummaryStore`` over dicts. Each batch puts an item for each consumer on ``queue``; without one,
     every claim counts as ours."""
 
@@ -55,6 +55,7 @@ class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects):
         MemoryRuns.__init__(self)
         MemoryProjects.__init__(self)
         MemoryForward.__init__(self)
+        MemoryEvaluation.__init__(self)
         self.queue = queue
         self._consumers = tuple(consumers)
         self._subscribers: list[Callable[[], None]] = []
@@ -86,6 +87,7 @@ class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects):
                 for consumer in self._consumers:
                     self.queue.put(consumer, batch_id, now_ns=time.time_ns())
                 self.queue_for_destinations(batch_id, stored)
+                self.queue_for_rules(batch_id)
         if stored:
             for tell in self._subscribers:
                 tell()

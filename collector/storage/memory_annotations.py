@@ -13,6 +13,7 @@ from typing import Any
 from collector.annotations import Annotation, Target, id_of, key_of
 from collector.storage import cursor, keyset
 from collector.storage.annotations_api import MAX_OF_TRACE, AnnotationPage, AnnotationQuery
+from collector.storage.evaluation_api import Replaced
 
 
 class MemoryAnnotations(ABC):
@@ -20,6 +21,7 @@ class MemoryAnnotations(ABC):
 
     def __init__(self) -> None:
         self._annotations: dict[bytes, Annotation] = {}
+        self._history: dict[bytes, list[Replaced]] = {}
         self._annotations_lock = threading.RLock()
 
     @abstractmethod
@@ -35,20 +37,30 @@ class MemoryAnnotations(ABC):
         """Leave an item for each destination that takes annotations."""
 
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
+        return _done(self._put_all(annotations))
+
+    def _put_all(self, annotations: Sequence[Annotation]) -> list[Annotation]:
         with self._annotations_lock:
             now = time.time_ns()
-            before = {item.id: _undated(item) for item in self._annotations.values()}
+            before = dict(self._annotations)
             kept = [self._put_annotation(item, now + number) for number, item in enumerate(annotations)]
-            new = [item.id for item in kept if item.id is not None and before.get(item.id) != _undated(item)]
+            new = {item.id: item for item in kept if item.id is not None and _is_news(item, before.get(item.id))}
             if new:
-                self.queue_annotations(new)
-            return _done(kept)
+                self.queue_annotations(list(new))
+            for said in (before[number] for number in new if number in before):
+                self._remember(said)
+            return kept
+
+    def _remember(self, said: Annotation) -> None:
+        assert said.id is not None
+        self._history.setdefault(said.id, []).append(Replaced(said, time.time_ns()))
 
     def change_annotation(self, annotation_id: bytes, changes: Mapping[str, Any]) -> Future[Annotation | None]:
         with self._annotations_lock:
             known = self._annotations.get(annotation_id)
             if known is None:
                 return _done(None)
+            self._remember(known)
             changed = replace(known, **changes, updated_ns=time.time_ns())
             self._annotations[annotation_id] = changed
             self.queue_annotations([annotation_id])
@@ -56,7 +68,10 @@ class MemoryAnnotations(ABC):
 
     def delete_annotation(self, annotation_id: bytes) -> Future[bool]:
         with self._annotations_lock:
-            return _done(self._annotations.pop(annotation_id, None) is not None)
+            known = self._annotations.pop(annotation_id, None)
+            if known is not None:
+                self._remember(known)
+            return _done(known is not None)
 
     def get_annotation(self, annotation_id: bytes) -> Annotation | None:
         with self._annotations_lock:
@@ -101,6 +116,10 @@ class MemoryAnnotations(ABC):
         assert kept.id is not None
         self._annotations[kept.id] = kept
         return replace(kept)
+
+
+def _is_news(annotation: Annotation, before: Annotation | None) -> bool:
+    return before is None or _undated(before) != _undated(annotation)
 
 
 def _undated(annotation: Annotation) -> Annotation:

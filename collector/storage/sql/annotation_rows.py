@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, Final
 
 import orjson
@@ -60,6 +61,22 @@ def said_of(annotation: Annotation) -> dict[str, Any]:
         "explanation": annotation.explanation,
         "updated_ns": annotation.updated_ns,
     }
+
+
+def history_json(annotation: Annotation) -> str:
+    """A stored annotation as its history keeps it."""
+    cells = row_of(annotation)
+    return orjson.dumps(
+        {name: value.hex() if isinstance(value, bytes) else value for name, value in cells.items()}
+    ).decode()
+
+
+def history_said(said: str) -> Annotation:
+    """Of ``history_json``."""
+    cells = orjson.loads(said)
+    for name in ("id", "trace_id", "span_id"):
+        cells[name] = None if cells[name] is None else bytes.fromhex(cells[name])
+    return annotation_of(SimpleNamespace(**cells))
 
 
 def annotation_of(row: Any) -> Annotation:

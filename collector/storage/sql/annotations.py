@@ -11,10 +11,18 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, bindparam, text
 
 from collector.annotations import Annotation, id_of, key_of
+from collector.evaluation.rules import Subject
 from collector.storage import cursor, keyset
 from collector.storage.annotations_api import MAX_OF_TRACE, AnnotationPage, AnnotationQuery
 from collector.storage.api import Refused, StorageError
-from collector.storage.sql.annotation_rows import COLUMNS, annotation_of, row_of, said_of
+from collector.storage.sql.annotation_rows import (
+    COLUMNS,
+    annotation_of,
+    history_json,
+    history_said,
+    row_of,
+    said_of,
+)
 from collector.storage.sql.engine import Database
 from collector.storage.sql.filters import Where
 from collector.storage.sql.forward import queue_annotations
@@ -33,6 +41,16 @@ _PUT: Final = text(
     f"INSERT INTO annotations (key, {', '.join(COLUMNS)}) VALUES (:key, {', '.join(f':{name}' for name in COLUMNS)}) "
     f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS)}"
 )
+#: What an annotation said before is kept so many times.
+MOST_HISTORY: Final = 50
+_ADD_HISTORY: Final = text(
+    "INSERT INTO annotation_history (annotation_id, said, replaced_ns) VALUES (:id, :said, :now)"
+)
+_CUT_HISTORY: Final = text(
+    "DELETE FROM annotation_history WHERE annotation_id = :id AND id <= (SELECT id FROM annotation_history "
+    "WHERE annotation_id = :id ORDER BY id DESC LIMIT 1 OFFSET :most)"
+)
+_HISTORY: Final = text("SELECT said, replaced_ns FROM annotation_history WHERE annotation_id = :id ORDER BY id DESC")
 #: Writers of annotations take turns, so that two that store the same one do not meet at its other unique column.
 _TAKE_TURNS: Final = text("LOCK TABLE annotations IN SHARE ROW EXCLUSIVE MODE")
 
@@ -42,17 +60,7 @@ class SqlAnnotations:
         self._database = database
 
     def put_annotations(self, annotations: Sequence[Annotation]) -> Future[list[Annotation]]:
-        def job(connection: Connection) -> list[Annotation]:
-            now = time.time_ns()
-            before = _said_before(connection, annotations)
-            kept = _put(connection, annotations, now)
-            # What says nothing new is not sent on: so it cannot go round between collectors for ever.
-            new = [item.id for item in kept if item.id is not None and before.get(item.id) != _undated(item)]
-            if new:
-                queue_annotations(connection, new, now)
-            return kept
-
-        return self._write(job)
+        return self._write(lambda connection: _put_all(connection, annotations, time.time_ns()))
 
     def change_annotation(self, annotation_id: bytes, changes: Mapping[str, Any]) -> Future[Annotation | None]:
         def job(connection: Connection) -> Annotation | None:
@@ -60,6 +68,7 @@ class SqlAnnotations:
             if known is None:
                 return None
             changed = replace(known, **changes, updated_ns=time.time_ns())
+            _remember(connection, [known], time.time_ns())
             cells = said_of(changed)
             assignments = ", ".join(f"{name} = :{name}" for name in cells)
             connection.execute(
@@ -71,7 +80,14 @@ class SqlAnnotations:
         return self._write(job)
 
     def delete_annotation(self, annotation_id: bytes) -> Future[bool]:
-        return self._write(lambda connection: connection.execute(_DROP, {"id": annotation_id}).rowcount > 0)
+        def job(connection: Connection) -> bool:
+            known = _get(connection, annotation_id)
+            if known is not None:
+                _remember(connection, [known], time.time_ns())
+                connection.execute(_DROP, {"id": annotation_id})
+            return known is not None
+
+        return self._write(job)
 
     def get_annotation(self, annotation_id: bytes) -> Annotation | None:
         with self._database.read() as connection:
@@ -101,8 +117,7 @@ class SqlAnnotations:
 
     def _write(self, job: Callable[[Connection], T]) -> Future[T]:
         def taking_turns(connection: Connection) -> T:
-            if connection.dialect.name == "postgresql":
-                connection.execute(_TAKE_TURNS)
+            take_turns(connection)
             return job(connection)
 
         told: Future[T] = Future()
@@ -150,15 +165,72 @@ def _where(query: AnnotationQuery) -> Where:
     return where
 
 
+def take_turns(connection: Connection) -> None:
+    """Before annotations are written in this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_TAKE_TURNS)
+
+
+def replace_scores(
+    connection: Connection, subject: Subject, identifier: str, scores: Sequence[Annotation], now: int
+) -> None:
+    """Have these be all that ``identifier`` says about the subject; ``take_turns`` came before."""
+    values = {"identifier": identifier, "trace_id": subject.trace_id, "session_id": subject.session_id}
+    if subject.session_id is not None:
+        about = "a.session_id = :session_id AND a.trace_id IS NULL AND a.span_id IS NULL"
+    elif subject.span_id is None:
+        about = "a.trace_id = :trace_id AND a.span_id IS NULL"
+    else:
+        about = "a.trace_id = :trace_id AND a.span_id = :span_id"
+        values["span_id"] = subject.span_id
+    rows = connection.execute(text(f"{_SELECT} WHERE {about} AND a.identifier = :identifier"), values)
+    kept = {key_of(score) for score in scores}
+    gone = [known for known in map(annotation_of, rows) if key_of(known) not in kept]
+    if gone:
+        _remember(connection, gone, now)
+        connection.execute(_DROP, [{"id": known.id} for known in gone])
+    if scores:
+        _put_all(connection, scores, now)
+
+
+def history_of(connection: Connection, annotation_id: bytes) -> list[tuple[Annotation, int]]:
+    """(what it said, until when), the latest first."""
+    rows = connection.execute(_HISTORY, {"id": annotation_id})
+    return [(history_said(row.said), row.replaced_ns) for row in rows]
+
+
+def _put_all(connection: Connection, annotations: Sequence[Annotation], now: int) -> list[Annotation]:
+    before = _said_before(connection, annotations)
+    kept = _put(connection, annotations, now)
+    # What says nothing new is not sent on: so it cannot go round between collectors for ever.
+    new = {item.id: item for item in kept if item.id is not None and _is_news(item, before.get(item.id))}
+    if new:
+        queue_annotations(connection, list(new), now)
+        _remember(connection, [said for number, said in before.items() if number in new], now)
+    return kept
+
+
+def _is_news(annotation: Annotation, before: Annotation | None) -> bool:
+    return before is None or _undated(before) != _undated(annotation)
+
+
+def _remember(connection: Connection, annotations: Sequence[Annotation], now: int) -> None:
+    """What they say goes to their history, of which the latest ``MOST_HISTORY`` are kept."""
+    rows = [{"id": said.id, "said": history_json(said), "now": now} for said in annotations]
+    if rows:
+        connection.execute(_ADD_HISTORY, rows)
+        connection.execute(_CUT_HISTORY, [{"id": row["id"], "most": MOST_HISTORY} for row in rows])
+
+
 def _said_before(connection: Connection, annotations: Sequence[Annotation]) -> dict[bytes, Annotation]:
-    """What is stored under these targets, names and identifiers, by id and without times."""
+    """What is stored under these targets, names and identifiers, by id."""
     keys = [key_of(annotation) for annotation in annotations]
     found = [
         annotation_of(row)
         for start in range(0, len(keys), _AT_ONCE)
         for row in connection.execute(_BY_KEY, {"keys": keys[start : start + _AT_ONCE]})
     ]
-    return {annotation.id: _undated(annotation) for annotation in found if annotation.id is not None}
+    return {annotation.id: annotation for annotation in found if annotation.id is not None}
 
 
 def _undated(annotation: Annotation) -> Annotation:

@@ -83,11 +83,11 @@ _BATCH_SPANS: Final = (
     "WHERE o.batch_id IN :ids ORDER BY o.id, s.position"
 )
 _ORIGINAL_ID: Final = SPAN_COLUMNS.index("original_id")
-_TAKE: Final = text(
+TAKE: Final = text(
     "DELETE FROM queue_items WHERE id = :id AND state = 'claimed' AND token = :token RETURNING created_ns"
 )
 #: It is as old as what it stands for.
-_FOLLOW: Final = text(
+FOLLOW: Final = text(
     "INSERT INTO queue_items (consumer, batch_id, state, attempts, created_ns, due_ns, payload, error) "
     "VALUES (:consumer, :batch_id, :state, :attempts, :now, :due, :payload, :error)"
 )
@@ -286,12 +286,12 @@ class SqlForward:
         def job(connection: Connection) -> int:
             ours, follows = 0, []
             for one in settled:
-                row = connection.execute(_TAKE, {"id": one.item.id, "token": one.item.token}).first()
+                row = connection.execute(TAKE, {"id": one.item.id, "token": one.item.token}).first()
                 if row is not None:
                     ours += 1
-                    follows += [_follow_cells(one.item, follow, row.created_ns) for follow in one.follows]
+                    follows += [follow_cells(one.item, follow, row.created_ns) for follow in one.follows]
             if follows:
-                connection.execute(_FOLLOW, follows)
+                connection.execute(FOLLOW, follows)
             if ours or peer is not None:
                 _count(connection, destination_id, tally if ours else Tally(), now_ns, error, peer)
             return ours
@@ -363,7 +363,7 @@ def _fill(status: Status, by_consumer: Mapping[str, Sequence[Any]], now_ns: int)
     status.lag_ns = max(0, now_ns - oldest)
 
 
-def _follow_cells(item: Item, follow: Follow, created_ns: int) -> dict[str, Any]:
+def follow_cells(item: Item, follow: Follow, created_ns: int) -> dict[str, Any]:
     return {
         "consumer": follow.consumer,
         "batch_id": item.batch_id,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, text
 from collector.destinations import PREFIX
 from collector.model import SpanBatch
 from collector.storage.api import WriteResult
+from collector.storage.evaluation_api import DECIDE
 from collector.storage.sql import bulk_postgres, bulk_sqlite
 from collector.storage.sql.address import Dialect
 from collector.storage.sql.rows import SpanRows, add_span
@@ -29,9 +30,10 @@ _ADD_ITEM = text(
     "INSERT INTO queue_items (consumer, batch_id, state, attempts, created_ns, due_ns) "
     "VALUES (:consumer, :batch_id, 'ready', 0, :now, :now)"
 )
-_ADD_FORWARDS = text(
+_ADD_DERIVED = text(
     "INSERT INTO queue_items (consumer, batch_id, state, attempts, created_ns, due_ns) "
-    f"SELECT '{PREFIX}' || d.id, :batch_id, 'ready', 0, :now, :now FROM destinations d"
+    f"SELECT '{PREFIX}' || d.id, :batch_id, 'ready', 0, :now, :now FROM destinations d UNION ALL "
+    f"SELECT '{DECIDE}', :batch_id, 'ready', 0, :now, :now WHERE EXISTS (SELECT 1 FROM rules WHERE state = 'active')"
 )
 _STORED_PER_ORIGINAL = text(
     "SELECT original_id, count(*) FROM spans WHERE original_id BETWEEN :first AND :last "
@@ -99,7 +101,7 @@ class Inserter:
         if self._consumers:
             items = [{"consumer": consumer, "batch_id": batch_id, "now": now} for consumer in self._consumers]
             connection.execute(_ADD_ITEM, items)
-        connection.execute(_ADD_FORWARDS, {"batch_id": batch_id, "now": now})
+        connection.execute(_ADD_DERIVED, {"batch_id": batch_id, "now": now})
 
 
 def _find_projects(connection: Connection, names: list[str]) -> dict[str, int]:

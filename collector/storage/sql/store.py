@@ -17,6 +17,7 @@ from collector.storage.api import Unavailable, WriteResult
 from collector.storage.runs_api import RunResult, SpansOf
 from collector.storage.sql.annotations import SqlAnnotations
 from collector.storage.sql.engine import Database, open_database
+from collector.storage.sql.evaluation import SqlEvaluation
 from collector.storage.sql.forward import SqlForward
 from collector.storage.sql.projects import SqlProjects
 from collector.storage.sql.queue import SqlQueue
@@ -36,7 +37,15 @@ def open_store(url: str, *, consumers: Sequence[str] = (SUMMARISE, INDEX), limit
     return SqlStore(open_database(url), consumers=consumers, limits=limits)
 
 
-class SqlStore(SqlTraceReader, SqlSummaries, SqlAnnotations, SqlRuns, SqlProjects, SqlForward):
+class SqlStore(
+    SqlTraceReader,
+    SqlSummaries,
+    SqlAnnotations,
+    SqlRuns,
+    SqlProjects,
+    SqlForward,
+    SqlEvaluation,
+):
     """``Store`` and ``SummaryStore``. ``queue`` holds one item per transaction for each of ``consumers``."""
 
     def __init__(
