@@ -14,6 +14,7 @@ from collector.filters.nodes import Node
 from collector.model import Cost, Span, SpanBatch, SummaryUpdate, TraceSummary, Usage
 from collector.queue.api import Item, Queue
 from collector.storage.annotations_api import AnnotationReader, AnnotationStore
+from collector.storage.datasets_api import DatasetStore
 from collector.storage.evaluation_api import EvaluationStore
 from collector.storage.forward_api import ForwardStore
 from collector.storage.projects_api import ProjectStore
@@ -263,6 +264,7 @@ class Store(
     SummaryStore,
     ForwardStore,
     EvaluationStore,
+    DatasetStore,
     Protocol,
 ):
     """One engine's whole. Running the queue's consumers is the composition root's business, not the store's."""

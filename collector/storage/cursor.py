@@ -5,6 +5,7 @@ from __future__ import annotations
 from collector.storage import keyset
 from collector.storage.annotations_api import AnnotationQuery
 from collector.storage.api import TraceQuery
+from collector.storage.datasets_api import ExampleQuery, ExperimentQuery, ExperimentRunQuery
 
 
 def encode(query: TraceQuery, value: int, trace_id: bytes) -> str:
@@ -30,3 +31,16 @@ def annotation_mark(query: AnnotationQuery) -> int:
         query.project, query.trace_id, query.span_id, query.session_id, query.spans, query.whole_traces, query.names,
         query.kinds, query.newest_first,
     )  # fmt: skip
+
+
+def example_mark(query: ExampleQuery) -> int:
+    """The version is left out: whoever reads on says the one that the first page was of."""
+    return keyset.mark("examples", query.dataset, query.split)
+
+
+def experiment_mark(query: ExperimentQuery) -> int:
+    return keyset.mark("experiments", query.dataset, query.name, query.baseline)
+
+
+def experiment_run_mark(query: ExperimentRunQuery) -> int:
+    return keyset.mark("experiment runs", query.experiment_id)

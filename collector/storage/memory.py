@@ -29,6 +29,7 @@ from collector.storage.api import (
     WriteResult,
 )
 from collector.storage.memory_annotations import MemoryAnnotations
+from collector.storage.memory_datasets import MemoryDatasets
 from collector.storage.memory_evaluation import MemoryEvaluation
 from collector.storage.memory_forward import MemoryForward
 from collector.storage.memory_projects import MemoryProjects
@@ -47,6 +48,7 @@ class _Original:
     words: list[set[str]] = field(default_factory=list)
 
 
+class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects, MemoryEvaluation, MemoryDatasets):
     """``Store`` and ``SummaryStore`` over dicts. Each batch puts an item for each consumer on ``queue``; without one,
     every claim counts as ours."""
 
@@ -56,6 +58,7 @@ class _Original:
         MemoryProjects.__init__(self)
         MemoryForward.__init__(self)
         MemoryEvaluation.__init__(self)
+        MemoryDatasets.__init__(self)
         self.queue = queue
         self._consumers = tuple(consumers)
         self._subscribers: list[Callable[[], None]] = []

@@ -16,8 +16,10 @@ from collector.queue.api import INDEX, SUMMARISE
 from collector.storage.api import Unavailable, WriteResult
 from collector.storage.runs_api import RunResult, SpansOf
 from collector.storage.sql.annotations import SqlAnnotations
+from collector.storage.sql.datasets import SqlDatasets
 from collector.storage.sql.engine import Database, open_database
 from collector.storage.sql.evaluation import SqlEvaluation
+from collector.storage.sql.experiments import SqlExperiments
 from collector.storage.sql.forward import SqlForward
 from collector.storage.sql.projects import SqlProjects
 from collector.storage.sql.queue import SqlQueue
@@ -45,6 +47,8 @@ class SqlStore(
     SqlProjects,
     SqlForward,
     SqlEvaluation,
+    SqlDatasets,
+    SqlExperiments,
 ):
     """``Store`` and ``SummaryStore``. ``queue`` holds one item per transaction for each of ``consumers``."""
 
