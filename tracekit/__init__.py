@@ -16,6 +16,8 @@
 Nothing in here raises into the application, blocks it, or keeps it from ending.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from tracekit import autostart
 from tracekit.context import context
 from tracekit.decorator import trace
@@ -24,11 +26,15 @@ from tracekit.propagation import continue_trace, inject
 from tracekit.provider import flush, init, shutdown, stats
 from tracekit.span import Span, current_span
 
+if TYPE_CHECKING:
+    from tracekit.evals.experiment import evaluate
+
 __all__ = [
     "Span",
     "context",
     "continue_trace",
     "current_span",
+    "evaluate",
     "flush",
     "init",
     "inject",
@@ -38,6 +44,16 @@ __all__ = [
     "trace",
     "uninstrument",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``evaluate`` is imported when it is asked for: an application that is traced needs none of it."""
+    if name == "evaluate":
+        from tracekit.evals.experiment import evaluate
+
+        return evaluate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 if autostart.wanted():
     autostart.begin()
