@@ -84,7 +84,7 @@ def test_kill_9_of_the_collector_loses_nothing_and_shows_nothing_twice(
             time.sleep(moments.uniform(0, 0.7))
             collector.end()
     collector = start_collector(database_url=database_url)
-    until(lambda: all(drained(collector, name) for name in ("other", "sink", "files")), 90)
+    until(lambda: all(drained(collector, name) for name in ("other", "sink", "files")), 90 + 3 * kills)
     wanted = sent(load)
     assert wanted <= set(sink.ids())
     stored = {
