@@ -35,7 +35,7 @@ class Faulty(ValueError):
         self.faults = faults
 
 
-class _Reader:
+class Parameters:
     """Takes parameters one by one and collects everything that is wrong with them."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], known: tuple[str, ...]) -> None:
@@ -79,7 +79,7 @@ USAGE_PARAMETERS: Final = ("project", "from", "to", "group_by")
 
 def trace_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> TraceQuery:
     """Raises ``Faulty``."""
-    reader = _Reader(pairs, LIST_PARAMETERS)
+    reader = Parameters(pairs, LIST_PARAMETERS)
     sort, descending = reader.take("sort", _sort, SORTS["-start_time"])
     query = TraceQuery(
         project=reader.text("project"),
@@ -92,7 +92,7 @@ def trace_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> TraceQuery:
         filter=reader.take("filter", lambda value: parse(value, "trace"), None),
         sort=sort,
         descending=descending,
-        limit=reader.take("limit", _limit, DEFAULT_LIMIT),
+        limit=reader.take("limit", limit, DEFAULT_LIMIT),
         cursor=reader.text("cursor"),
     )
     reader.check()
@@ -101,7 +101,7 @@ def trace_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> TraceQuery:
 
 def usage_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> UsageQuery:
     """Raises ``Faulty``."""
-    reader = _Reader(pairs, USAGE_PARAMETERS)
+    reader = Parameters(pairs, USAGE_PARAMETERS)
     query = UsageQuery(
         project=reader.text("project"),
         from_ns=reader.time("from", now_ns),
@@ -114,14 +114,14 @@ def usage_query(pairs: Iterable[tuple[str, str]], now_ns: int) -> UsageQuery:
 
 def annotation_query(pairs: Iterable[tuple[str, str]]) -> AnnotationQuery:
     """Raises ``Faulty``."""
-    reader = _Reader(pairs, ANNOTATION_PARAMETERS)
+    reader = Parameters(pairs, ANNOTATION_PARAMETERS)
     name = reader.text("name")
     query = AnnotationQuery(
         trace_id=reader.take("trace_id", lambda value: _identifier(value, 16), None),
         span_id=reader.take("span_id", lambda value: _identifier(value, 8), None),
         session_id=reader.text("session_id"),
         names=() if name is None else (name,),
-        limit=reader.take("limit", _limit, DEFAULT_LIMIT),
+        limit=reader.take("limit", limit, DEFAULT_LIMIT),
         cursor=reader.text("cursor"),
     )
     reader.check()
@@ -130,8 +130,8 @@ def annotation_query(pairs: Iterable[tuple[str, str]]) -> AnnotationQuery:
 
 def wants_payload(pairs: Iterable[tuple[str, str]]) -> bool:
     """Raises ``Faulty``."""
-    reader = _Reader(pairs, ("payload",))
-    wanted = reader.take("payload", _boolean, True)
+    reader = Parameters(pairs, ("payload",))
+    wanted = reader.take("payload", boolean, True)
     reader.check()
     return wanted
 
@@ -180,13 +180,13 @@ def _sort(value: str) -> tuple[SortKey, bool]:
     return SORTS[value]
 
 
-def _limit(value: str) -> int:
+def limit(value: str) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= MAX_LIMIT):
         raise ValueError(f"must be a whole number from 1 to {MAX_LIMIT}")
     return int(value)
 
 
-def _boolean(value: str) -> bool:
+def boolean(value: str) -> bool:
     if value not in ("true", "false"):
         raise ValueError("must be true or false")
     return value == "true"
