@@ -118,34 +118,38 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.running += 1
             server.most_running = max(server.most_running, server.running)
+        server.hold.wait(30)
+        with server.lock:  # before the answer: after it, the client may have sent its next request
+            server.running -= 1
         try:
-            server.hold.wait(30)
-            try:
-                value = self.checked(body, openai)
-            except Bad as bad:
-                return self.send(bad.status, error_body(openai, str(bad), bad.kind, bad.param))
-            with server.lock:
-                server.requests.append(value)
-                server.headers_seen.append({name.lower(): text for name, text in self.headers.items()})
-                answer = server.script.pop(0) if server.script else None
-            self.give(answer or server.chooser(value), value, openai)
-        finally:
-            with server.lock:
-                server.running -= 1
+            value = self.checked(body, openai)
+        except Bad as bad:
+            return self.send(bad.status, error_body(openai, str(bad), bad.kind, bad.param))
+        with server.lock:
+            server.requests.append(value)
+            server.headers_seen.append({name.lower(): text for name, text in self.headers.items()})
+            answer = server.script.pop(0) if server.script else None
+        self.give(answer or server.chooser(value), value, openai)
 
     def checked(self, raw: bytes, openai: bool) -> dict[str, Any]:
         if not openai and self.path != "/v1/messages":
             raise Bad(404, f"Unknown request URL: POST {self.path}")
-        key = self.headers.get("authorization", "").removeprefix("Bearer ") if openai else self.headers.get("x-api-key")
+        key = self.headers.get("authorization", "").removeprefix("Bearer ")
+        if not openai:  # Anthropic's client sends the one or the other, by its version
+            key = self.headers.get("x-api-key", key)
         if key != KEY:
             raise Bad(401, f"Incorrect API key provided: {key}", "authentication_error")
-        if not openai and self.headers.get("anthropic-version") != "2023-06-01":
-            raise Bad(400, "anthropic-version: header is required")
+        version = self.headers.get("anthropic-version")
+        refused = self.server.refuses
+        if not openai and (version not in ("2023-06-01", "2026-10-21") or version in refused):
+            raise Bad(400, f"anthropic-version: {version!r} is not a valid version")
         try:
             body = json.loads(raw)
         except ValueError:
             raise Bad(400, "We could not parse the JSON body of your request.") from None
-        (check_openai if openai else check_anthropic)(body, self.server.refuses)
+        if version == "2026-10-21":
+            refused = refused | {"temperature"}
+        (check_openai if openai else check_anthropic)(body, refused)
         return dict(body)
 
     def give(self, answer: Answer, body: dict[str, Any], openai: bool) -> None:
@@ -256,7 +260,7 @@ def check_anthropic(body: dict[str, Any], refuses: set[str]) -> None:
     if not 0 <= body.get("temperature", 1) <= 1:
         raise Bad(400, "temperature: range: 0..1")
     if "temperature" in refuses and "temperature" in body:
-        raise Bad(400, "temperature: is deprecated for this model.")
+        raise Bad(400, "temperature: Extra inputs are not permitted")
     if any(message["content"] == "" for message in body["messages"]):
         raise Bad(400, "messages: text content blocks must be non-empty")
     choice = body.get("tool_choice")

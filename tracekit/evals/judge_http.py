@@ -103,7 +103,7 @@ class HttpJudge:
         body = self._dialect.request(chosen.model, messages, schema, chosen.max_output_tokens, refused)
         url = f"{chosen.base_url}{self._dialect.path}"
         try:
-            return post(url, body, self._dialect.headers(key), chosen.timeout_s, self._tls)
+            return post(url, body, self._dialect.headers(key, refused), chosen.timeout_s, self._tls)
         except NoReply as fault:
             message = _without_key(f"judge {chosen.model}: {fault}", key)
             raise (ValueError(message) if fault.permanent else Temporary(message)) from None

@@ -17,6 +17,7 @@ from tracekit.evals.rubric import Rubric
 
 #: ``{output}``, and ``{{output}}`` as other systems write it. Any other brace stands for itself.
 _VARIABLE: Final = re.compile(r"\{\{([A-Za-z_][\w.-]*)\}\}|\{([A-Za-z_][\w.-]*)\}")
+_LINE: Final = "\n"
 MAX_DOCUMENTS: Final = 50
 MAX_MESSAGES: Final = 200
 DEFAULT_MAX_CHARS: Final = 12_000
@@ -134,7 +135,11 @@ def prompt(
 
     def block(found: re.Match[str]) -> str:
         pairs = bounded.get(found[1] or found[2], [])
-        return "\n".join(f"<<<{name} {key}>>>\n{text}\n<<<END {name} {key}>>>" for name, text in pairs) or "(none)"
+        if not pairs:
+            return "(none)"
+        before, after = template[: found.start()][-1:], template[found.end() :][:1]
+        blocks = "\n".join(f"<<<{name} {key}>>>\n{text}\n<<<END {name} {key}>>>" for name, text in pairs)
+        return f"{'' if before in ('', _LINE) else _LINE}{blocks}{'' if after in ('', _LINE) else _LINE}"
 
     filled = _VARIABLE.sub(block, template)
     return [

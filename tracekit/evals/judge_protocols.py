@@ -17,7 +17,10 @@ Messages = Sequence[Mapping[str, str]]
 #: What a server turned out not to take.
 Refused = frozenset[str]
 
+#: The version of Anthropic's API that takes a temperature, and takes keys as every gateway does; and the one after it,
+#: which does neither and is used where the first is refused.
 ANTHROPIC_VERSION: Final = "2023-06-01"
+ANTHROPIC_VERSION_NEXT: Final = "2026-10-21"
 _TOOL: Final = "give_judgement"
 
 
@@ -34,7 +37,7 @@ class Dialect(Protocol):
     @property
     def path(self) -> str: ...
 
-    def headers(self, key: str | None) -> dict[str, str]: ...
+    def headers(self, key: str | None, refused: Refused) -> dict[str, str]: ...
 
     def request(
         self, model: str, messages: Messages, schema: Mapping[str, Any] | None, max_tokens: int, refused: Refused
@@ -64,7 +67,7 @@ class OpenAI:
     )
     _FORMAT: Final = re.compile(r"response_format|json_schema|json_object|structured output|\bschema\b", re.I)
 
-    def headers(self, key: str | None) -> dict[str, str]:
+    def headers(self, key: str | None, refused: Refused) -> dict[str, str]:
         return {} if key is None else {"Authorization": f"Bearer {key}"}
 
     def request(
@@ -108,12 +111,15 @@ class OpenAI:
 
 
 class Anthropic:
-    """A tool whose input is the answer is forced. ``refused`` may hold temperature and tool_choice."""
+    """A tool whose input is the answer is forced. ``refused`` may hold version, temperature and tool_choice."""
 
     provider: Final = "anthropic"
     path: Final = "/messages"
 
-    def headers(self, key: str | None) -> dict[str, str]:
+    def headers(self, key: str | None, refused: Refused) -> dict[str, str]:
+        if "version" in refused:
+            bearer = {} if key is None else {"Authorization": f"Bearer {key}"}
+            return {"anthropic-version": ANTHROPIC_VERSION_NEXT} | bearer
         return {"anthropic-version": ANTHROPIC_VERSION} | ({} if key is None else {"x-api-key": key})
 
     def request(
@@ -133,6 +139,8 @@ class Anthropic:
         return body
 
     def relaxed(self, detail: str, refused: Refused, schema: bool) -> Refused | None:
+        if "version" not in refused and "anthropic-version" in detail:
+            return refused | {"version", "temperature"}
         if "temperature" not in refused and re.search(r"\btemperature\b", detail, re.I):
             return refused | {"temperature"}
         if schema and "tool_choice" not in refused and re.search(r"\btool(s|_choice)?\b|input_schema", detail, re.I):

@@ -46,6 +46,8 @@ class _Watch:
     def __init__(self, seconds: float) -> None:
         self.expired = False
         self._connections: list[http.client.HTTPConnection] = []
+        #: urllib takes a connection's socket away from it when its answer begins
+        self._sockets: list[socket.socket] = []
         self._over = threading.Event()
         self._seconds = seconds
 
@@ -57,6 +59,13 @@ class _Watch:
         self._over.set()
 
     def add(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
+        connect = connection.connect
+
+        def connect_and_keep() -> None:
+            connect()
+            self._sockets.append(connection.sock)
+
+        setattr(connection, "connect", connect_and_keep)  # noqa: B010 - a method of this one object
         self._connections.append(connection)
         return connection
 
@@ -64,9 +73,9 @@ class _Watch:
         wait = self._seconds
         while not self._over.wait(wait):
             self.expired, wait = True, self._AGAIN_S
-            for connection in list(self._connections):
+            for opened in [*self._sockets, *(connection.sock for connection in self._connections)]:
                 try:  # the plain socket's: a TLS socket's own would pull the session from under whoever reads
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                    socket.socket.shutdown(opened, socket.SHUT_RDWR)
                 except (OSError, TypeError):  # closed, or not connected yet
                     pass
 
@@ -126,11 +135,11 @@ def post(
             opener.add_handler(handler)
         try:
             reply = _sent(opener, request, timeout_s)
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+        except (NoReply, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
             # after the watch has closed a socket, http.client fails in whatever way it happened to stand
             if watch.expired or isinstance(_reason(error), TimeoutError):
                 raise NoReply(f"no whole answer within {timeout_s:g} s") from None
-            raise _told(error) from None
+            raise (error if isinstance(error, NoReply) else _told(error)) from None
         if watch.expired:
             raise NoReply(f"no whole answer within {timeout_s:g} s")
         return reply
