@@ -12,6 +12,10 @@ def main() -> None:
         from tracekit.run import main as run_program
 
         sys.exit(run_program(sys.argv[2:]))
+    if sys.argv[1:2] == ["eval"] and sys.argv[2:3] in (["run"], ["compare"]):  # so do these
+        from tracekit.evals.cli import main as experiments
+
+        sys.exit(experiments(sys.argv[2:]))
     try:
         from collector.cli import main as run
     except ModuleNotFoundError as error:
