@@ -10,7 +10,10 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from collector.api.annotations import Annotations
 from collector.api.bodies import MAX_BYTES, Bodies
+from collector.api.dataset_calls import Calls
+from collector.api.datasets import Datasets
 from collector.api.destinations import Destinations
+from collector.api.experiments import Experiments
 from collector.api.handlers import Handlers
 from collector.api.page import docs_page
 from collector.api.problems import problems
@@ -35,6 +38,7 @@ def build_api(
     handlers = Handlers(store, now_ns, limiter)
     bodies = bodies or Bodies(ByteBudget(4 * MAX_BYTES))
     said = Annotations(annotations or store, bodies, limiter)
+    calls = Calls(bodies, limiter, now_ns)
     version_1: list[BaseRoute] = [
         Route("/traces", handlers.list_traces),
         Route("/traces/{trace_id}", handlers.get_trace),
@@ -44,6 +48,8 @@ def build_api(
         *said.routes(),
         *Destinations(store, store.queue, bodies, limiter, now_ns).routes(),
         *QueueApi(store.queue, bodies, limiter).routes(),
+        *Datasets(store, calls).routes(),
+        *Experiments(store, calls).routes(),
         Route("/openapi.json", handlers.openapi),
     ]
     return [Mount("/api/v1", routes=version_1, middleware=[problems()]), Route("/api/docs", docs_page)]

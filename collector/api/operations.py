@@ -15,6 +15,7 @@ ANSWERS: Final = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too much is waiting to be stored; try again.",
+    501: "Something that this needs is not installed here: the answer says what.",
     503: "The database cannot be used now; try again.",
 }
 

@@ -15,6 +15,8 @@ from starlette.testclient import TestClient
 
 from collector.api import build_api
 from collector.codec.otlp import decode_traces
+from collector.datasets.experiments import Experiment, ExperimentRun
+from collector.datasets.model import Change, Dataset, Example
 from collector.destinations import Destination
 from collector.model import Call, Cost, ErrorInfo, SummaryUpdate, TraceSummary, Usage
 from collector.processors.chain import process
@@ -42,6 +44,7 @@ def filled_client(engine: str, folder: Path) -> Iterator[TestClient]:
     store = MemoryStore(MemoryQueue()) if engine == "memory" else open_store(f"sqlite:///{folder / 'api.db'}")
     fill(store)
     add_destination(store)
+    add_dataset(store)
     with client_of(store) as client:
         yield client
     store.close()
@@ -129,6 +132,23 @@ def fill(store: Store) -> None:
     )
     failed = ErrorInfo("RateLimitError", "slow down")
     store_summary(store, 3, call(3, status="error"), status="error", error=failed, error_count=1, unpriced_calls=1)
+
+
+def add_dataset(store: Store) -> None:
+    """ "qa", with an example that was changed and one that was not, and an experiment with two runs."""
+    store.add_dataset(Dataset(b"d" * 16, "qa"), now_ns=NOW).result(30)
+    examples = (Example("q", "a", {"k": 1}, "test", f"{'a' * 32}:{'b' * 16}"), Example({"q": 2}))
+    ids = store.change_examples("qa", Change(add=examples), now_ns=NOW).result(30).ids
+    update = Change(update={ids[0]: {"expected": "b"}}, note="mended")
+    store.change_examples("qa", update, now_ns=NOW).result(30)
+    store.tag_version("qa", "prod", 1, now_ns=NOW).result(30)
+    store.add_experiment(Experiment("first", "qa", 2, baseline="main", id=b"e" * 16), now_ns=NOW).result(30)
+    scores = ({"name": "exact", "score": 1.0},)
+    runs = [
+        ExperimentRun(ids[0], 0, "b", None, b"t" * 16, 1.5, 1, 2, 3, 4, scores, NOW),
+        ExperimentRun(ids[1], error="x"),
+    ]
+    store.put_experiment_runs(b"e" * 16, runs, now_ns=NOW).result(30)
 
 
 def add_destination(store: Store) -> None:
