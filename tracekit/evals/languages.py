@@ -157,7 +157,8 @@ def detect(text: str) -> Guess:
 
 
 def _by_words(text: str, script: str) -> Guess:
-    """The language whose common words, and letters, are most of the text's. A word of few languages says more than one of many."""
+    """The language whose common words, and letters, are most of the text's. A word of few languages says more than one
+    of many."""
     said = Counter(words(text))
     known = _WORDS[script]
     weights: dict[str, float] = dict.fromkeys(known, 0.0)
