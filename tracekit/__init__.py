@@ -28,6 +28,7 @@ from tracekit.span import Span, current_span
 
 if TYPE_CHECKING:
     from tracekit.evals.experiment import evaluate
+    from tracekit.evals.functions import evaluator
 
 __all__ = [
     "Span",
@@ -35,6 +36,7 @@ __all__ = [
     "continue_trace",
     "current_span",
     "evaluate",
+    "evaluator",
     "flush",
     "init",
     "inject",
@@ -47,11 +49,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``evaluate`` is imported when it is asked for: an application that is traced needs none of it."""
+    """``evaluate`` and ``evaluator`` are imported when they are asked for: an application that is traced needs none of
+    it."""
     if name == "evaluate":
         from tracekit.evals.experiment import evaluate
 
         return evaluate
+    if name == "evaluator":
+        from tracekit.evals.functions import evaluator
+
+        return evaluator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

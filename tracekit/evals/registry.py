@@ -54,7 +54,7 @@ def _load() -> None:
     """Import the modules that register something; those whose parts are not installed register nothing."""
     import importlib
 
-    for name in ("checks", "retrieval", "relevance", "judges", "verdict"):
+    for name in ("checks", "retrieval", "relevance", "functions", "adapters", "judges", "verdict"):
         try:
             importlib.import_module(f"tracekit.evals.{name}")
         except ModuleNotFoundError as error:
