@@ -11,12 +11,15 @@ import structlog
 
 from collector.access import Access, is_loopback
 from collector.asgi import TEXT, App, Receive, Scope, Send, respond, respond_problem
+from collector.codec.otlp import decode_traces
 from collector.codec.runs import uuid_bytes
 from collector.config import Config
+from collector.evaluation.decide import Quiet
+from collector.evaluation.evaluating import Evaluating
 from collector.forwarding.forwarding import Forwarding
 from collector.keys import Keys
 from collector.metrics import Metrics
-from collector.pipeline import Pipeline
+from collector.pipeline import WANTED, Pipeline
 from collector.processors.price import Pricer
 from collector.processors.redact import Redaction, Rules
 from collector.queue.api import INDEX, SUMMARISE, Queue
@@ -30,6 +33,7 @@ from collector.receivers.langsmith.ingest import Ingest
 from collector.receivers.otlp_http import OtlpHttp
 from collector.storage.annotations_api import AnnotationStore
 from collector.storage.api import StorageError, Store
+from collector.storage.evaluation_api import DECIDE, JUDGE, SCORE
 from collector.storage.projects_api import name_of
 from collector.storage.redacted_annotations import RedactedAnnotations
 from collector.storage.sql.store import open_store
@@ -79,6 +83,8 @@ class Collector:
         self._queue = queue
         self._workers = workers_of(self.pipeline.busy)
         self._forwarding = Forwarding(store, self.pipeline.busy)
+        quiet = Quiet(round(config.evaluation_quiet_s * 1e9), round(config.evaluation_session_quiet_s * 1e9))
+        self._evaluating = Evaluating(store, self._record, self.pipeline.busy, quiet=quiet)
         self._api = Lazy(self._build_api)
         self._pages = Lazy(self._build_pages)
         self._endpoints = self._otlp() | {
@@ -96,9 +102,10 @@ class Collector:
         )
 
     def start(self) -> None:
-        """Start the queue's workers, and sending to the destinations."""
+        """Start the queue's workers, sending to the destinations, and evaluating."""
         self._workers.start()
         self._forwarding.start()
+        self._evaluating.start()
 
     async def warm_up(self) -> None:
         """Load the prices; import and build what only readers need."""
@@ -112,7 +119,8 @@ class Collector:
     def stop_workers(self, timeout_s: float) -> None:
         """Give queue items back: what is being worked on may take ``timeout_s`` to be finished."""
         until = time.monotonic() + timeout_s
-        self._forwarding.stop(timeout_s / 2)
+        self._forwarding.stop(timeout_s / 3)
+        self._evaluating.stop(timeout_s / 3)
         self._workers.stop(max(0.0, until - time.monotonic()))
 
     def close(self) -> None:
@@ -129,6 +137,14 @@ class Collector:
         if path == LANGSMITH or path.startswith(f"{LANGSMITH}/"):
             return self._langsmith
         return self._api if path.startswith("/api/") or path == "/api" else self._pages
+
+    def _record(self, traces: bytes) -> int | None:
+        """Keep what a judge was asked as any sender's spans; what its answers cost, None where one has no price."""
+        spans = self.pipeline.store_now(decode_traces(traces, WANTED)).spans
+        answered = [span for span in spans if span.kind == "llm" and span.status != "error"]
+        costs = [span.cost.total if span.cost else None for span in answered]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
 
     @property
     def _limits(self) -> Limits:
@@ -194,7 +210,7 @@ class Collector:
     async def _exposition(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         self.refresh_load()
         try:
-            for consumer in (SUMMARISE, INDEX):
+            for consumer in (SUMMARISE, INDEX, DECIDE, SCORE, JUDGE):
                 stats = await asyncio.to_thread(self._queue.stats, consumer, now_ns=time.time_ns())
                 self.metrics.queue(consumer, stats)
             self.metrics.destinations(await asyncio.to_thread(self._store.destination_statuses, now_ns=time.time_ns()))
@@ -233,6 +249,11 @@ def build(config: Config) -> Collector:
         from collector.forwarding.settings import configured
 
         apply(store, configured(config.destinations), now_ns=time.time_ns())
+    if config.rules:
+        from collector.evaluation.configured import apply as apply_rules
+        from collector.evaluation.settings import configured as configured_rules
+
+        apply_rules(store, configured_rules(config.rules), now_ns=time.time_ns())
     return Collector(config, store, store.queue, lambda busy: build_workers(store, busy))
 
 

@@ -68,6 +68,11 @@ class Config:
     redact: Mapping[str, Redact] = field(default_factory=dict)
     #: name -> where spans are sent on to (see docs/forwarding.md)
     destinations: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    #: name -> what is evaluated, and by what (see docs/evaluation.md)
+    rules: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    #: a trace without a root, and a session, is complete when nothing was added for so long
+    evaluation_quiet_s: Seconds = 30.0
+    evaluation_session_quiet_s: Seconds = 300.0
 
 
 class ConfigFaults(ValueError):
@@ -156,7 +161,7 @@ def _parsed(name: str, value: Any) -> Any:
         return None
     if name == "redact" and isinstance(value, str):
         return _rules(value)
-    if name == "destinations" and isinstance(value, str):
+    if name in ("destinations", "rules") and isinstance(value, str):
         return _json_or_text(value)
     if name in _LISTS and isinstance(value, str):
         return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
@@ -194,3 +199,11 @@ def _faults_between(config: Config, settings: Mapping[str, _Setting]) -> Iterabl
             configured(config.destinations)
         except FaultySettings as faulty:
             yield from (f"{said('destinations')}: {name}: {detail}" for name, detail in faulty.faults.items())
+    if config.rules:
+        from collector.evaluation.settings import FaultyRule
+        from collector.evaluation.settings import configured as configured_rules
+
+        try:
+            configured_rules(config.rules)
+        except FaultyRule as faulty:
+            yield from (f"{said('rules')}: {name}: {detail}" for name, detail in faulty.faults.items())

@@ -121,6 +121,16 @@ class Pipeline:
         self._metrics.rejected("traces", batch.rejected)
         return Outcome(result.stored, result.duplicates, batch.rejected, batch.rejected_reasons)
 
+    def store_now(self, batch: SpanBatch) -> SpanBatch:
+        """Process and store spans that the collector itself makes, from any thread but the event loop's. Returns them
+        with their facts, after the commit. Raises ``StorageError``."""
+        self._metrics.received(len(batch.spans))
+        self._process(batch)
+        started = time.perf_counter()
+        result = self._writer.submit(batch).result()
+        self._metrics.committed(result.stored, result.duplicates, time.perf_counter() - started)
+        return batch
+
     def _submit(
         self, batch: SpanBatch, project: str | None, way: str | None
     ) -> tuple[SpanBatch, Future[WriteResult] | None]:

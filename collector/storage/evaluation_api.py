@@ -1,7 +1,7 @@
 """What storage promises about rules, about what was decided by them, and about the queue's items that are for them.
 
 Every transaction that stores spans leaves one item for the consumer ``DECIDE`` where any rule is active, whatever the
-number of rules and spans. Deciding leaves one item of ``SCORE`` for each rule and target that is to be scored.
+number of rules and spans. Deciding leaves one item of ``SCORE`` (``JUDGE``) for each rule and target to be scored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from collector.storage.forward_api import Follow, NameTaken
 
 DECIDE: Final = "evaluate"
 SCORE: Final = "evaluate/score"
+#: As ``SCORE``, of rules that ask a judge: slow ones, which the others do not wait for.
+JUDGE: Final = "evaluate/judge"
 BACKFILL: Final = "evaluate/backfill"
+
+
+def scorer_of(rule: Rule) -> str:
+    """The consumer of the rule's targets."""
+    return SCORE if rule.judge is None else JUDGE
+
 
 BackfillState = Literal["active", "paused", "done"]
 
@@ -27,7 +35,8 @@ BackfillState = Literal["active", "paused", "done"]
 class Concluded:
     """What became of an item: it goes, and with it, in one transaction, come the decisions, the scores, what follows.
 
-    ``scores`` are None where the stored ones stay; else they replace every score of ``identifier`` about ``subject``.
+    ``scores`` are None where the stored ones stay; else they replace every score of ``identifier`` about ``subject``
+    (of a trace: about anything of it).
     """
 
     item: Item
@@ -153,6 +162,7 @@ class EvaluationStore(RuleStore, Protocol):
 __all__ = [
     "BACKFILL",
     "DECIDE",
+    "JUDGE",
     "SCORE",
     "Backfill",
     "BackfillState",
@@ -161,4 +171,5 @@ __all__ = [
     "NameTaken",
     "Replaced",
     "RuleStore",
+    "scorer_of",
 ]

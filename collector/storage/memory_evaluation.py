@@ -17,12 +17,12 @@ from collector.queue.memory import MemoryQueue
 from collector.storage.evaluation_api import (
     BACKFILL,
     DECIDE,
-    SCORE,
     Backfill,
     BackfillState,
     Concluded,
     NameTaken,
     Replaced,
+    scorer_of,
 )
 
 _Key = tuple[int, int, str]
@@ -123,7 +123,7 @@ class MemoryEvaluation:
                 again = replace(one, state="queued", attempts=0, reason=None, content=None, updated_ns=now_ns)
                 self._decisions[key] = again
                 payload = {"rule": one.rule_id, "version": one.version, "target": one.subject.key}
-                self.queue.put(SCORE, 0, now_ns=now_ns, payload=payload)
+                self.queue.put(scorer_of(rule), 0, now_ns=now_ns, payload=payload)
             return _done(len(found))
 
     def conclude(self, concluded: Sequence[Concluded], *, now_ns: int) -> int:
@@ -206,12 +206,17 @@ class MemoryEvaluation:
     def _replace_scores(self, subject: Subject, identifier: str, scores: Sequence[Annotation]) -> None:
         kept = {key_of(score) for score in scores}
         for number, said in list(self._annotations.items()):
-            target = said.target
-            about = Subject(target.trace_id, target.span_id, target.session_id if target.trace_id is None else None)
-            if about == subject and said.identifier == identifier and key_of(said) not in kept:
+            if said.identifier == identifier and _is_about(said, subject) and key_of(said) not in kept:
                 self._history.setdefault(number, []).append(Replaced(said, time.time_ns()))
                 del self._annotations[number]
         self._put_all(scores)
+
+
+def _is_about(said: Annotation, subject: Subject) -> bool:
+    target = said.target
+    if subject.session_id is not None:
+        return target.session_id == subject.session_id and target.trace_id is None and target.span_id is None
+    return target.trace_id == subject.trace_id and subject.span_id in (None, target.span_id)
 
 
 def _done(value: Any) -> Future[Any]:

@@ -12,7 +12,7 @@ from store_data import llm, send, span_id, trace_id
 from collector.annotations import Annotation, Target
 from collector.evaluation.rules import Budget, Decision, Rule, Subject
 from collector.queue.api import Item
-from collector.storage.evaluation_api import BACKFILL, DECIDE, SCORE, Backfill, Concluded
+from collector.storage.evaluation_api import BACKFILL, DECIDE, JUDGE, SCORE, Backfill, Concluded
 from collector.storage.forward_api import Follow, NameTaken
 
 POLITE = Rule(
@@ -144,13 +144,22 @@ def test_a_score_replaces_the_one_before_and_only_of_its_version(store: Any) -> 
     new = change(store, "polite", filter=None)
     store.conclude([scored(queued(store), new, score(0.2, new))], now_ns=3)
     assert [identifier for _, _, identifier in scores(store)] == ["rule:polite@1", "rule:polite@2"]
-    about_span = Subject(trace_id(1), span_id(0))
-    store.conclude([scored(queued(store), new, score(0.3, new, subject=about_span), subject=about_span)], now_ns=3)
     store.conclude([scored(queued(store), new, mark=2)], now_ns=4)
-    assert [(value, identifier) for _, value, identifier in scores(store)] == [
-        (1.0, "rule:polite@1"),
-        (0.3, "rule:polite@2"),
-    ]
+    assert [identifier for _, _, identifier in scores(store)] == ["rule:polite@1"]
+
+
+def test_scores_of_spans_stand_beside_each_other_and_those_of_documents_go_with_their_trace(store: Any) -> None:
+    of_spans, of_trace = add(store, POLITE), add(store, replace(SHORT, name="found"))
+    one, other = Subject(trace_id(1), span_id(0)), Subject(trace_id(1), span_id(1))
+    for subject in (one, other):
+        said = score(0.3, of_spans, subject=subject)
+        store.conclude([scored(queued(store), of_spans, said, subject=subject)], now_ns=3)
+    document = replace(score(0.9, of_trace, "relevant"), target=Target(trace_id(1), span_id(1), None, 2))
+    store.conclude([scored(queued(store), of_trace, document)], now_ns=3)
+    store.conclude([scored(queued(store), of_spans, subject=one)], now_ns=4)
+    assert scores(store) == [("relevant", 0.9, "rule:found@1"), ("polite", 0.3, "rule:polite@1")]
+    store.conclude([scored(queued(store), of_trace)], now_ns=5)
+    assert scores(store) == [("polite", 0.3, "rule:polite@1")]
 
 
 def test_scores_stay_where_nothing_is_said_of_them(store: Any) -> None:
@@ -208,7 +217,7 @@ def test_targets_are_queued_again_by_their_state(store: Any) -> None:
     done = Decision(rule.id, 1, Subject(trace_id(2)), "done", 5)
     store.conclude([Concluded(queued(store), (failed, done))], now_ns=1)
     assert store.retry_decisions(rule, ["failed", "over_budget"], now_ns=2).result(30) == 1
-    (item,) = claim(store)
+    (item,) = claim(store, JUDGE)
     assert item.payload == {"rule": rule.id, "version": 1, "target": TRACE.key}
     again = store.decision(rule.id, 1, TRACE)
     assert (again.state, again.attempts, again.reason, again.content) == ("queued", 0, None, None)

@@ -179,7 +179,7 @@ def replace_scores(
     if subject.session_id is not None:
         about = "a.session_id = :session_id AND a.trace_id IS NULL AND a.span_id IS NULL"
     elif subject.span_id is None:
-        about = "a.trace_id = :trace_id AND a.span_id IS NULL"
+        about = "a.trace_id = :trace_id"
     else:
         about = "a.trace_id = :trace_id AND a.span_id = :span_id"
         values["span_id"] = subject.span_id

@@ -14,12 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from collector.evaluation.rules import Counts, Decision, DecisionState, Rule, Subject, changed
 from collector.storage.evaluation_api import (
     BACKFILL,
-    SCORE,
     Backfill,
     BackfillState,
     Concluded,
     NameTaken,
     Replaced,
+    scorer_of,
 )
 from collector.storage.sql.annotations import history_of, replace_scores, take_turns
 from collector.storage.sql.engine import Database
@@ -208,7 +208,7 @@ class SqlEvaluation:
             if rows:
                 connection.execute(_REQUEUE, [{**which, "target": row.target, "now": now_ns} for row in rows])
                 payloads = [{"rule": rule.id, "version": rule.version, "target": row.target} for row in rows]
-                connection.execute(_PUT, [_item(SCORE, payload, now_ns) for payload in payloads])
+                connection.execute(_PUT, [_item(scorer_of(rule), payload, now_ns) for payload in payloads])
             return len(rows)
 
         return self._database.write(job)
