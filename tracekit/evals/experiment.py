@@ -1,6 +1,6 @@
 """``tracekit.evaluate``: a task over a dataset, judged, kept in a file, and compared with a baseline.
 
-Worker threads run examples; the thread that called writes each run down before it counts as done.
+Worker threads run examples; each writes its run down before it begins the next.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from tracekit.evals.progress import Progress
 from tracekit.evals.results import Experiment, Run
 from tracekit.evals.runner import Loop, Runner, Task, storable
 from tracekit.evals.tally import Tally, tally_of, warm
+from tracekit.guard import logger
 
 MAX_CONCURRENCY: Final = 256
 MAX_REPETITIONS: Final = 1_000
@@ -62,16 +63,19 @@ def evaluate(
         what would be run has changed since.
     baseline: an experiment to compare with, its file, or its name in the directory; the result's ``decision`` says
         what came out of it. ``gate`` and ``metrics`` say how and by what; without a baseline only bounds count.
-    push: whether results go to the collector too; default: where ``TRACEKIT_ENDPOINT`` is set or the dataset is there.
+    push: whether results go to the collector too, which needs a dataset of the collector's; default: where it is one.
+        Where that fails it is logged: the file has them.
 
-    Raises ``ValueError`` for arguments that make no sense, and ``OSError`` where the file cannot be written. Every call
-    is traced; ``init`` is called where nobody has.
+    Raises ``ValueError`` for arguments that make no sense, and ``OSError`` where the file cannot be written or the
+    dataset cannot be fetched. Every call is traced; ``init`` is called where nobody has.
     """
     if not 1 <= repetitions <= MAX_REPETITIONS or not 1 <= concurrency <= MAX_CONCURRENCY:
         raise ValueError(f"repetitions must be 1 to {MAX_REPETITIONS}, concurrency 1 to {MAX_CONCURRENCY}")
     if timeout is not None and not timeout > 0:
         raise ValueError("timeout must be above 0")
     examples = dataset_of(dataset)
+    if push and examples.version is None:
+        raise ValueError("only experiments over a dataset of the collector can be put there")
     folder = Path(directory) if directory is not None else store.DIRECTORY
     other = baseline if isinstance(baseline, Experiment) or baseline is None else store.load(baseline, folder)
     loop = Loop()
@@ -80,6 +84,8 @@ def evaluate(
         found = running.run(name or running.name, folder, (repetitions, concurrency), resume, progress)
     finally:
         loop.close()
+    if push is not False and examples.version is not None:
+        _push(found)
     if other is not None or gate is not None:
         found = replace(found, decision=found.compare(other, gate, metrics), baseline=other.name if other else None)
     return found
@@ -92,8 +98,19 @@ def dataset_of(given: Any) -> ExampleSet:
     if isinstance(given, os.PathLike) or (isinstance(given, str) and is_file(given)):
         return read_file(Path(given))
     if isinstance(given, str):
-        raise ValueError(f"there is no file {given!r}")
+        from tracekit.evals.remote import Collector
+
+        return Collector().dataset(given)
     return ExampleSet("examples", examples_of(given))
+
+
+def _push(found: Experiment) -> None:
+    from tracekit.evals.remote import Collector
+
+    try:
+        Collector().put(found)
+    except (ValueError, OSError) as error:
+        logger.warning("the experiment %s is not in the collector: %s", found.name, error)
 
 
 class _Running:
@@ -131,8 +148,7 @@ class _Running:
         with journal:
             left = [one for one in work if (one[0].id, one[1]) not in journal.runs]
             bar = Progress(len(work), len(work) - len(left), name=name) if progress else None
-            for run in _all(runner, left, concurrency):
-                journal.add(run)
+            for run in _all(runner, left, concurrency, journal.add):
                 if bar is not None:
                     bar.step(run.error is not None)
             if bar is not None:
@@ -182,22 +198,26 @@ def _traced() -> Tally | None:
     return tally_of(held[1] if held is not None else in_use() or trace_api.get_tracer_provider())
 
 
-def _all(runner: Runner, work: Sequence[Work], concurrency: int) -> Any:
-    """The runs as they are done. Where the caller stops (Ctrl-C), no new ones start."""
+def _all(runner: Runner, work: Sequence[Work], concurrency: int, keep: Callable[[Run], None]) -> Iterator[Run]:
+    """The runs as they are done and kept. Where the caller stops (Ctrl-C), no new ones start."""
     waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
     done: queue.SimpleQueue[Run | BaseException] = queue.SimpleQueue()
     for one in work:
         waiting.put(one)
-    stopped = threading.Event()
+    stopped, lock = threading.Event(), threading.Lock()
 
     def worker() -> None:
         while not stopped.is_set():
             try:
-                done.put(runner.run(*waiting.get_nowait()))
+                run = runner.run(*waiting.get_nowait())
+                with lock:
+                    keep(run)
+                done.put(run)
             except queue.Empty:
                 return
             except BaseException as error:  # noqa: BLE001 - told to the one who waits
                 done.put(error)
+                return
 
     for number in range(min(concurrency, len(work))):
         threading.Thread(target=worker, name=f"tracekit-evaluate-{number}", daemon=True).start()

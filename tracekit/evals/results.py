@@ -130,7 +130,8 @@ class Experiment:
 
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
-    found = {name: getattr(experiment, name) for name in _HEAD if name not in ("runs",)}
+    found = {name: getattr(experiment, name) for name in _HEAD if name != "runs"}
+    found["evaluators"] = list(experiment.evaluators)
     return {"format": FORMAT, **found, "runs": [run_to_json(run) for run in experiment.runs]}
 
 
@@ -172,7 +173,7 @@ def run_from_json(found: Any) -> Run:
     for name in MEASURES:
         if not _number_or_none(known.get(name)):
             raise ValueError(f"a run's {name} must be a number")
-    return Run(**known, scores=[_score_from_json(score) for score in scores])
+    return Run(**known, scores=tuple(_score_from_json(score) for score in scores))
 
 
 def _score_from_json(found: Any) -> RunScore:

@@ -119,7 +119,7 @@ class Runner:
             run, totals, output = self._called(example, repetition)
             if run.error is not None:  # there is nothing to judge; the gate counts it as what it is
                 return run
-            return replace(run, scores=judged(self._evaluators, _subject(example, run, totals, output)))
+            return replace(run, scores=tuple(judged(self._evaluators, _subject(example, run, totals, output))))
         finally:
             detach(token)
 
