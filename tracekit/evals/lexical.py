@@ -26,7 +26,7 @@ _MARKS: Final = (
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_LETTERS: Final = rf"(?:[^\W\d_{_UNSPACED}]|[{_MARKS}]|\d)+"
+_LETTERS: Final = rf"[^\W_{_UNSPACED}](?:[^\W_{_UNSPACED}]|[{_MARKS}])*"
 _WORD: Final = re.compile(
     rf"\d+(?:[.,]\d+)+(?![^\W_])|[{_UNSPACED}](?<=[^\W_])[{_MARKS}]*|{_LETTERS}(?:['’]{_LETTERS})*"
 )

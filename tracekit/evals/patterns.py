@@ -271,5 +271,7 @@ def _place(name: Any, flags: int) -> Place:
     def is_word(sign: str) -> bool:
         return sign != "" and _is_word(sign) and not (ascii_only and sign >= "\x80")
 
-    is_edge = name is code.AT_BOUNDARY
-    return lambda before, after, last: (is_word(before) != is_word(after)) is is_edge
+    if name is code.AT_BOUNDARY:
+        return lambda before, after, last: is_word(before) != is_word(after)
+    # as re has it until Python 3.14: an empty text has no place that is none
+    return lambda before, after, last: bool(before or after) and is_word(before) == is_word(after)
