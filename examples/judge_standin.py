@@ -95,7 +95,7 @@ class Handler(base.Handler):
         judged = judges.judge(body["messages"], schema_of(body))
         if judged is not None:
             if fault == "label":
-                judged["label"] = "purple"
+                judged = judged | {"label": "purple"} if "label" in judged else {"label": "purple"}
             text = "As a stand-in I would rather not say." if fault == "garbage" else json.dumps(judged)
             message = {"role": "assistant", "content": text}
             whole["choices"] = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
