@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from collector.cli_datasets import dataset_app
 from collector.cli_destinations import destination_app, forward_app
 from collector.cli_options import DatabaseUrl, GrpcPort, Host, Json, Port, settings_of
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(destination_app, name="destination")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(forward_app, name="forward")
 
 _SERVE_EPILOG = """
