@@ -87,6 +87,30 @@ def test_documents_are_judged_one_by_one_in_order_up_to_a_bound(server: JudgeSer
     assert shown == [["text 0"], ["text 1"], ["text 2"]]
 
 
+def test_documents_whose_call_failed_are_asked_about_after_the_others_and_no_other_is_paid_for_twice(
+    server: JudgeServer,
+) -> None:
+    documents = [RetrievedDocument(f"text {at}", at) for at in range(4)]
+    evaluator, four = made(judge_for(server), type="document_relevance"), replace(SUBJECT, documents=documents)
+    good, busy = says("relevant"), Answer("Busy", 500)
+    server.script = [good, busy, good, busy, good, busy, good]
+    assert [one.document_position for one in evaluator(four)] == [0, 1, 2, 3]
+    shown = [blocks_of(request["messages"])["DOCUMENT"][0][-1] for request in server.requests]
+    assert "".join(shown) == "0123" + "13" + "3"
+
+    for script, calls in (
+        ([busy] * 4, 4),  # away: not asked again and again
+        ([good, busy, good, good, busy, busy, busy], 7),
+        ([good, Answer("Wait", 429, {"retry-after": "9"})], 2),
+        ([good, *[Answer("no")] * 3], 4),
+    ):
+        server.again()
+        server.script = list(script)
+        with pytest.raises(Temporary):
+            evaluator(four)
+        assert len(server.requests) == calls
+
+
 def test_a_question_of_ones_own(server: JudgeServer, judge: Judge) -> None:
     evaluator = registry.make(CUSTOM, judge)
     server.script = [says("curt", "Short.")]

@@ -41,6 +41,8 @@ from tracekit.evals.rubric import Rubric, Unfit, Verdict, rubric_of
 #: How often a judge whose answer fits nothing is asked again.
 ASKED_AGAIN: Final = 2
 DEFAULT_MAX_DOCUMENTS: Final = 20
+#: How often documents whose call failed are gone through again within one evaluation.
+_PASSES_AGAIN: Final = 3
 _ECHOED: Final = 2_000
 #: Part of every version: raised when the reading of answers or the frame of prompts changes what may be said.
 _FORM: Final = 1
@@ -154,7 +156,29 @@ class JudgeEvaluator:
         documents = sorted(subject.documents, key=lambda document: document.position)[: self.max_documents]
         if not documents:
             raise NotApplicable("there are no documents")
-        return [self._judged(document_subject(subject, one), one) for one in documents]
+        return self._each(subject, documents)
+
+    def _each(self, subject: Subject, documents: Sequence[RetrievedDocument]) -> list[Score]:
+        """Documents whose call failed in a way that may pass are asked about again after the others: twenty calls to
+        a judge that fails now and then would else never all succeed at once, and each attempt pays for all of them."""
+        found: dict[int, Score] = {}
+        passes = 0
+        while True:
+            passes += 1
+            faults: list[Temporary] = []
+            for at, document in enumerate(documents):
+                if at in found:
+                    continue
+                try:
+                    found[at] = self._judged(document_subject(subject, document), document)
+                except Temporary as fault:
+                    if isinstance(fault, UnfitAnswer) or fault.after_s > 0:  # asked enough, or told when to come again
+                        raise
+                    faults.append(fault)
+            if not faults:
+                return [found[at] for at in range(len(documents))]
+            if not found or passes > _PASSES_AGAIN:  # the judge is away
+                raise faults[-1]
 
     def messages(self, subject: Subject) -> list[dict[str, str]]:
         """What the judge would be sent, to look at before it costs anything. Raises ``NotApplicable``."""
