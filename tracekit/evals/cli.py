@@ -78,31 +78,28 @@ def _run(given: argparse.Namespace) -> tuple[Experiment, Experiment | None]:
     from tracekit.evals.experiment import evaluate
 
     config = configs.read(given.config)
-    folder = given.config.parent
-    if config.project is not None:
-        os.environ.setdefault("TRACEKIT_PROJECT", config.project)
     given.configured = config.outputs
-    directory = Path(config.directory) if config.directory is not None else store.DIRECTORY
+    arguments = of_config(config, given.config.parent)
+    directory = arguments["directory"] or store.DIRECTORY
     named = given.baseline or config.baseline
     baseline = store.load(named, directory) if named is not None else None
-    found = evaluate(
-        configs.function_of(config.task, folder),
-        config.dataset,
-        configs.evaluators_of(config, folder),
-        repetitions=config.repetitions,
-        concurrency=config.concurrency,
-        name=given.name or config.name,
-        baseline=baseline,
-        gate=_strict(config.gate, given),
-        metrics=config.metrics,
-        metadata=config.metadata,
-        timeout=config.timeout,
-        judge=_judge(config),
-        directory=directory,
-        resume=not given.restart,
-        progress=not given.no_progress,
-    )
+    more = {"baseline": baseline, "gate": _strict(config.gate, given), "name": given.name or config.name}
+    found = evaluate(**{**arguments, **more}, resume=not given.restart, progress=not given.no_progress)
     return found, baseline
+
+
+def of_config(config: EvalConfig, folder: Path) -> dict[str, Any]:
+    """The arguments of ``evaluate`` that a file in this folder says. Raises ``ValueError``."""
+    if config.project is not None:
+        os.environ.setdefault("TRACEKIT_PROJECT", config.project)
+    same = ("dataset", "name", "repetitions", "concurrency", "timeout", "baseline", "gate", "metrics", "metadata")
+    return {
+        **{name: getattr(config, name) for name in same},
+        "task": configs.function_of(config.task, folder),
+        "evaluators": configs.evaluators_of(config, folder),
+        "directory": Path(config.directory) if config.directory is not None else None,
+        "judge": _judge(config),
+    }
 
 
 def _judge(config: EvalConfig) -> Any:

@@ -20,6 +20,8 @@ from tracekit.evals.results import Experiment, Run, from_json, run_from_json, ru
 DIRECTORY: Final = Path(".tracekit") / "experiments"
 MAX_FILE: Final = 1024 * 1024 * 1024
 _MAX_NAME: Final = 80
+#: half a surrogate pair, which no encoding holds, is written as JSON's escape of it
+_LONE: Final = "backslashreplace"
 
 
 def file_of(name: str, directory: Path) -> Path:
@@ -40,7 +42,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        with beside.open("w", encoding="utf-8", errors=_LONE) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -85,7 +87,7 @@ class Journal:
         lines = [self._head, *(json.dumps(run_to_json(run), ensure_ascii=False) for run in kept)]
         write_whole(self._path, "\n".join(lines) + "\n")
         self.runs = {(run.example_id, run.repetition): run for run in kept}
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8", errors=_LONE)
         return self
 
     def add(self, run: Run) -> None:
