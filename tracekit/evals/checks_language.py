@@ -20,7 +20,7 @@ Function = Callable[[Subject], Score]
 def language(options: Options) -> Function:
     """The output is in ``language`` (ISO 639-1), in one of ``languages``, or, without either, in the input's. Where the
     language of either cannot be told, it is not judged."""
-    allowed = [options.text("language")] if options.has("language") else options.texts("languages", ())
+    allowed = options.one_or_more("language", "languages", optional=True)
     unknown = [code for code in allowed if code not in LANGUAGES]
     if unknown:
         raise ValueError(f"language: {unknown[0]!r} cannot be told; there are {', '.join(LANGUAGES)}")

@@ -82,11 +82,9 @@ def _containing(one: bool, every: bool, negated: bool = False) -> Callable[[Opti
 
     def maker(options: Options) -> Function:
         form = _forms(options, case=False)
-        texts = [options.text("value")] if one and options.has("value") else []
-        if not one or options.has("values"):
-            texts += options.texts("values")
-        if any(not text for text in texts):
-            raise ValueError("value: an empty text is in every text")
+        texts = options.one_or_more("value", "values", optional=True) if one else options.texts("values")
+        if not all(texts):
+            raise ValueError("values: an empty text is in every text")
 
         def check(subject: Subject) -> Score:
             said = form(answer(subject))
@@ -106,7 +104,7 @@ def _containing(one: bool, every: bool, negated: bool = False) -> Callable[[Opti
 def _at(starts: bool) -> Callable[[Options], Function]:
     def maker(options: Options) -> Function:
         form = _forms(options, case=False)
-        texts = [options.text("value")] if options.has("value") else options.texts("values")
+        texts = options.one_or_more("value", "values")
         strip = options.flag("strip", True)
 
         def check(subject: Subject) -> Score:

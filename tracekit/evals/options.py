@@ -47,6 +47,7 @@ class Options:
             raise ValueError("name: must have 1 to 200 characters")
 
     def has(self, name: str) -> bool:
+        self._seen.add(name)
         return self._settings.get(name) is not None
 
     def any(self, name: str, default: Any = _MISSING) -> Any:
@@ -76,7 +77,6 @@ class Options:
         return int(value)
 
     def maybe_number(self, name: str) -> float | None:
-        self._seen.add(name)
         return self.number(name) if self.has(name) else None
 
     def choice(self, name: str, choices: Sequence[str], default: Any = _MISSING) -> str:
@@ -90,6 +90,16 @@ class Options:
         if not isinstance(value, (list, tuple)) or not value or not all(isinstance(one, str) for one in value):
             raise ValueError(f"{name}: must be a list of texts")
         return list(value)
+
+    def one_or_more(self, one: str, more: str, optional: bool = False) -> list[str]:
+        """The text under ``one`` and those under ``more``; none of them may be empty."""
+        found = [self.text(one)] if self.has(one) else []
+        found += self.texts(more) if self.has(more) else []
+        if not found and not optional:
+            raise ValueError(f"{one}: is missing")
+        if not all(found):
+            raise ValueError(f"{one}: must not be empty")
+        return found
 
     def done(self) -> None:
         unknown = sorted(str(name) for name in self._settings if name not in self._seen)
