@@ -86,6 +86,7 @@ def test_commands_that_are_named_exist_with_their_options() -> None:
 def test_every_option_that_is_named_exists_and_every_option_of_serve_is_named() -> None:
     standin = {"--port", "--host", "--tokens-per-second"}
     standin |= {"--fail-share", "--fail-kinds", "--seed", "--hang-s", "--retry-after-s"}
+    standin.add("--no-deps")  # pip's
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", USER_TEXT))
     assert named <= set.union(*COMMANDS.values()) | standin
     assert COMMANDS["serve"] | COMMANDS["demo"] <= named | {"--help"}
