@@ -150,7 +150,8 @@ def test_an_answer_that_fits_nothing_is_asked_again_with_what_was_wrong(server: 
     first, second, third = (request["messages"] for request in server.requests)
     assert second[: len(first)] == third[: len(first)] == first
     assert "purple" in second[-2]["content"] and second[-2]["role"] == "assistant"
-    assert "cannot be used: 'purple' is none of the labels" in second[-1]["content"]
+    assert "purple" not in second[-1]["content"]
+    assert 'cannot be used: the "label" is none of the labels' in second[-1]["content"]
     assert "cannot be used: it holds no JSON object" in third[-1]["content"] and len(third) == len(second)
 
 

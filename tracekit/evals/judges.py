@@ -99,7 +99,7 @@ def decide(judge: Judge, messages: Sequence[Mapping[str, str]], rubric: Rubric, 
 def _objection(text: str, unfit: Unfit, rubric: Rubric) -> list[dict[str, str]]:
     return [
         {"role": "assistant", "content": clipped(text, _ECHOED) if text.strip() else "(empty)"},
-        {"role": "user", "content": f"That answer cannot be used: {unfit}.\n\n{rubric.instructions()}"},
+        {"role": "user", "content": f"That answer cannot be used: {unfit.told}.\n\n{rubric.instructions()}"},
     ]
 
 

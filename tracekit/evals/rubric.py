@@ -21,7 +21,12 @@ _THOUGHT: Final = re.compile(r"\s*<(think|thinking|reasoning)>.*?</\1>", re.S)
 
 
 class Unfit(ValueError):
-    """An answer that is none of the choices. The message says why, in words that the judge can be told."""
+    """An answer that is none of the choices. The message says why, to people; ``told`` says so to the judge, without
+    quoting its answer, into which a hostile text may have talked an instruction."""
+
+    def __init__(self, message: str, told: str | None = None) -> None:
+        super().__init__(message)
+        self.told = told or message
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,11 @@ class Rubric:
         found = answer_object(text)
         label, explanation = found.get("label"), found.get("explanation")
         if not isinstance(label, str):
-            raise Unfit('there is no "label"' if label is None else f'"label" is no text: {_short(label)}')
+            raise Unfit('there is no "label"' if label is None else '"label" is no text')
         choice = next((one for one in self.choices if folded(one.label) == folded(label)), None)
         if choice is None:
-            raise Unfit(f"{_short(label)} is none of the labels {', '.join(map(json.dumps, self.labels))}")
+            among = f"is none of the labels {', '.join(map(json.dumps, self.labels))}"
+            raise Unfit(f"{_short(label)} {among}", f'the "label" {among}')
         if not isinstance(explanation, str) or not explanation.strip():
             raise Unfit('there is no "explanation"')
         return Verdict(choice, explanation.strip()[:MAX_EXPLANATION])
