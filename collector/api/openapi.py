@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from collector.api import dataset_schemas, destination_schemas, experiment_schemas, params
+from collector.api import dataset_schemas, destination_schemas, experiment_schemas, params, rule_schemas
 from collector.api.operations import operation, path, query
 from collector.api.schemas import SCHEMAS, SPAN_ID, TEXT, TRACE_ID
 from collector.filters.parse import MAX_CHARS
@@ -150,6 +150,7 @@ _PATHS: Final[dict[str, Any]] = {name: {"get": one} for name, one in _GETS.items
     **destination_schemas.PATHS,
     **dataset_schemas.PATHS,
     **experiment_schemas.PATHS,
+    **rule_schemas.PATHS,
 }
 
 DOCUMENT: Final[dict[str, Any]] = {
@@ -165,7 +166,11 @@ DOCUMENT: Final[dict[str, Any]] = {
     "security": [{}, {"key": []}],
     "paths": _PATHS,
     "components": {
-        "schemas": SCHEMAS | destination_schemas.SCHEMAS | dataset_schemas.SCHEMAS | experiment_schemas.SCHEMAS,
+        "schemas": SCHEMAS
+        | destination_schemas.SCHEMAS
+        | dataset_schemas.SCHEMAS
+        | experiment_schemas.SCHEMAS
+        | rule_schemas.SCHEMAS,
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     },
 }

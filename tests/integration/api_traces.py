@@ -41,10 +41,13 @@ ENGINES = ("memory", "sqlite")
 
 @contextmanager
 def filled_client(engine: str, folder: Path) -> Iterator[TestClient]:
+    from rule_traces import add_rule
+
     store = MemoryStore(MemoryQueue()) if engine == "memory" else open_store(f"sqlite:///{folder / 'api.db'}")
     fill(store)
     add_destination(store)
     add_dataset(store)
+    add_rule(store)
     with client_of(store) as client:
         yield client
     store.close()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from api_schema import faults, resolve
@@ -50,6 +51,14 @@ ANSWERS = [
     ("/api/v1/experiments", "ExperimentPage", 200),
     (f"/api/v1/experiments/{'65' * 16}", "Experiment", 200),
     (f"/api/v1/experiments/{'65' * 16}/runs", "ExperimentRunPage", 200),
+    ("/api/v1/rules", "Rules", 200),
+    ("/api/v1/rules/polite", "RuleStatus", 200),
+    ("/api/v1/rules/polite/versions", "RuleVersions", 200),
+    ("/api/v1/rules/polite/decisions?state=failed&limit=2", "Decisions", 200),
+    ("/api/v1/rules/polite/backfills", "Backfills", 200),
+    ("/api/v1/rules/nobody", "Problem", 404),
+    (f"{TRACE}/evaluations", "Explanation", 200),
+    (f"/api/v1/annotations/{UUID(bytes=b's' * 16)}/history", "AnnotationHistory", 200),
     ("/api/v1/traces?limit=x", "Problem", 400),
     (f"/api/v1/traces/{'f' * 32}", "Problem", 404),
 ]
