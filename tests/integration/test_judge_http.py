@@ -182,6 +182,37 @@ def test_other_shapes_of_messages(server: JudgeServer, message: dict[str, Any], 
     assert judge(server).complete(MESSAGES).text == text
 
 
+@pytest.mark.parametrize(
+    ("provider", "body"),
+    [
+        ("openai", {"choices": [{"message": {"content": ""}, "finish_reason": "length"}]}),
+        ("openai", {"choices": [{"message": {"content": '{"explanation": "It'}, "finish_reason": "length"}]}),
+        ("anthropic", {"content": [{"type": "tool_use", "input": {"explanation": "I"}}], "stop_reason": "max_tokens"}),
+        ("anthropic", {"content": [], "stop_reason": "max_tokens"}),
+    ],
+)
+def test_an_answer_that_was_cut_off_says_what_to_do(server: JudgeServer, provider: str, body: dict[str, Any]) -> None:
+    server.script = [Answer(raw=json.dumps(body).encode())]
+    with pytest.raises(
+        ValueError, match="judge m-1: its answer was cut off before it was one: raise max_output_tokens"
+    ):
+        judge(server, provider).complete(MESSAGES, schema=SCHEMA)
+
+
+def test_proxies_of_the_environment_are_asked(server: JudgeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), _Hello) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+            assert judge(server, base_url="http://judge.invalid/v1").complete(MESSAGES).text == "hello"
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
 @pytest.mark.parametrize("answer", [Answer(hang=True), Answer(says("good").text, drip_s=0.05)])
 def test_slow_servers_are_left_on_time_however_they_are_slow(server: JudgeServer, answer: Answer) -> None:
     server.script = [answer]

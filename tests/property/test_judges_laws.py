@@ -13,7 +13,7 @@ from examples.judge_answers import blocks_of
 from tracekit.evals import registry
 from tracekit.evals.api import JudgeAnswer, RetrievedDocument, Subject, Temporary
 from tracekit.evals.judge_prompt import clipped, prompt, texts_for
-from tracekit.evals.judge_protocols import Anthropic, OpenAI, Unreadable, error_message
+from tracekit.evals.judge_protocols import Anthropic, CutOff, OpenAI, Unreadable, error_message
 from tracekit.evals.judge_templates import QUESTIONS
 from tracekit.evals.judges import UnfitAnswer
 
@@ -120,7 +120,7 @@ def test_any_body_is_an_answer_or_unreadable(body: Any) -> None:
     for dialect in (OpenAI(), Anthropic()):
         try:
             answer = dialect.answer(body, "m")
-        except Unreadable:
+        except (Unreadable, CutOff):
             continue
         assert isinstance(answer.text, str) and isinstance(answer.model, str)
         for count in (answer.input_tokens, answer.output_tokens):

@@ -20,7 +20,7 @@ from typing import Any, Final
 from tracekit.evals.api import Judge, JudgeAnswer, Temporary
 from tracekit.evals.judge_calls import OnCall, watched
 from tracekit.evals.judge_limits import Clock, Limits, Turn
-from tracekit.evals.judge_protocols import DIALECTS, Refused, Unreadable, error_message
+from tracekit.evals.judge_protocols import DIALECTS, CutOff, Refused, Unreadable, error_message
 from tracekit.evals.judge_settings import JudgeSettings, settings_of
 from tracekit.evals.judge_transport import NoReply, Reply, post
 
@@ -111,6 +111,8 @@ class HttpJudge:
     def _read(self, reply: Reply) -> JudgeAnswer:
         try:
             return self._dialect.answer(json.loads(reply.body), self.model)
+        except CutOff as fault:
+            raise ValueError(f"judge {self.model}: {fault}") from None
         except (Unreadable, ValueError, RecursionError) as fault:
             why = str(fault) if isinstance(fault, Unreadable) else "it is no JSON"
             raise Temporary(f"judge {self.model}: the server's answer cannot be read: {why}") from None

@@ -28,6 +28,13 @@ class Unreadable(ValueError):
     """An answer with a good status that is not what the protocol says: a proxy's page, half a body."""
 
 
+class CutOff(ValueError):
+    """The model had used up its tokens before it had given an answer: models that reason count their thoughts."""
+
+    def __init__(self) -> None:
+        super().__init__("its answer was cut off before it was one: raise max_output_tokens")
+
+
 class Dialect(Protocol):
     """One protocol. ``provider`` is its name in prices."""
 
@@ -48,7 +55,7 @@ class Dialect(Protocol):
         ...
 
     def answer(self, body: Any, model: str) -> JudgeAnswer:
-        """Raises ``Unreadable``."""
+        """Raises ``Unreadable`` and ``CutOff``."""
         ...
 
 
@@ -96,13 +103,16 @@ class OpenAI:
 
     def answer(self, body: Any, model: str) -> JudgeAnswer:
         try:
-            message = body["choices"][0]["message"]
+            choice = body["choices"][0]
+            message, reason = choice["message"], choice.get("finish_reason")
             content, refusal = message.get("content"), message.get("refusal")
         except (TypeError, LookupError, AttributeError):
             raise Unreadable("there is no choices[0].message in it") from None
         if isinstance(content, list):  # some servers answer in parts
             content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
         text = content if isinstance(content, str) else refusal if isinstance(refusal, str) else ""
+        if reason == "length" and "}" not in text:
+            raise CutOff
         usage = body.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         return JudgeAnswer(
@@ -154,6 +164,8 @@ class Anthropic:
         inputs = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
         texts = [str(block.get("text", "")) for block in blocks if block.get("type") == "text"]
         text = json.dumps(inputs[0], ensure_ascii=False) if len(inputs) == 1 else "".join(texts)
+        if body.get("stop_reason") == "max_tokens" and (inputs or "}" not in text):
+            raise CutOff
         usage = body.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         cached = [_count(counts.get(f"cache_{what}_input_tokens")) or 0 for what in ("creation", "read")]
