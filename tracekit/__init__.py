@@ -27,6 +27,7 @@ from tracekit.provider import flush, init, shutdown, stats
 from tracekit.span import Span, current_span
 
 if TYPE_CHECKING:
+    from tracekit.evals.datasets import dataset
     from tracekit.evals.experiment import evaluate
     from tracekit.evals.functions import evaluator
 
@@ -35,6 +36,7 @@ __all__ = [
     "context",
     "continue_trace",
     "current_span",
+    "dataset",
     "evaluate",
     "evaluator",
     "flush",
@@ -49,8 +51,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``evaluate`` and ``evaluator`` are imported when they are asked for: an application that is traced needs none of
-    it."""
+    """``dataset``, ``evaluate`` and ``evaluator`` are imported when they are asked for: an application that is traced
+    needs none of it."""
+    if name == "dataset":
+        from tracekit.evals.datasets import dataset
+
+        return dataset
     if name == "evaluate":
         from tracekit.evals.experiment import evaluate
 
