@@ -85,6 +85,13 @@ def body_of(records: Sequence[Record], project: str) -> bytes:
     return bytes(request.SerializeToString())
 
 
+_MODELS: Final = {
+    "gen_ai.system": "ls_provider",
+    "gen_ai.request.model": "ls_model_name",
+    "gen_ai.response.model": "response_model",
+}
+
+
 def attributes_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a run, as LangSmith's own exporter names them: texts, whole numbers, lists of texts."""
     extra = document.get("extra")
@@ -98,13 +105,15 @@ def attributes_of(document: Mapping[str, Any]) -> dict[str, Any]:
         "langsmith.span.tags": ", ".join(document.get("tags") or ()) or None,
         "gen_ai.prompt": json_text(document["inputs"]) if document.get("inputs") else None,
         "gen_ai.completion": json_text(document["outputs"]) if document.get("outputs") else None,
-        "gen_ai.system": metadata.get("ls_provider"),
-        "gen_ai.request.model": metadata.get("ls_model_name"),
-        "gen_ai.response.model": metadata.get("response_model"),
+        **{key: _word(metadata.get(name)) for key, name in _MODELS.items()},
         **_usage(usage if isinstance(usage, dict) else {}),
         **{_METADATA + name: text(value) for name, value in metadata.items()},
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,13 @@ def _object(name: str) -> Any:
     return lambda value: value if isinstance(value, dict) else None if value is None else {name: value}
 
 
+def _extra(value: Any) -> Json | None:
+    found = _object("extra")(value)
+    if found is not None and found.get("metadata") is not None:
+        found = {**found, "metadata": _object("metadata")(found["metadata"])}
+    return found  # type: ignore[no-any-return]
+
+
 def _tags(value: Any) -> list[str] | None:
     return [str(tag) for tag in value] if isinstance(value, list) else None
 
@@ -130,7 +137,7 @@ def _error(value: Any) -> str | None:
 _WANTED: Final[dict[str, Any]] = {
     "inputs": _object("input"),
     "outputs": _object("output"),
-    "extra": _object("extra"),
+    "extra": _extra,
     "serialized": _object("name"),
     "events": _events,
     "tags": _tags,
