@@ -16,6 +16,7 @@ from collector.codec.runs import uuid_bytes
 from collector.config import Config
 from collector.evaluation.decide import Quiet
 from collector.evaluation.evaluating import Evaluating
+from collector.evaluation.makers import allow_functions
 from collector.forwarding.forwarding import Forwarding
 from collector.keys import Keys
 from collector.metrics import Metrics
@@ -83,6 +84,7 @@ class Collector:
         self._queue = queue
         self._workers = workers_of(self.pipeline.busy)
         self._forwarding = Forwarding(store, self.pipeline.busy)
+        allow_functions(config.evaluators_dir)
         quiet = Quiet(round(config.evaluation_quiet_s * 1e9), round(config.evaluation_session_quiet_s * 1e9))
         self._evaluating = Evaluating(store, self._record, self.pipeline.busy, quiet=quiet)
         self._api = Lazy(self._build_api)

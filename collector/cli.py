@@ -10,6 +10,7 @@ import typer
 
 from collector.cli_datasets import dataset_app
 from collector.cli_destinations import destination_app, forward_app
+from collector.cli_eval import eval_app
 from collector.cli_options import DatabaseUrl, GrpcPort, Host, Json, Port, settings_of
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.add_typer(destination_app, name="destination")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(forward_app, name="forward")
+app.add_typer(eval_app, name="eval")
 
 _SERVE_EPILOG = """
 **Examples**

@@ -70,6 +70,8 @@ class Config:
     destinations: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     #: name -> what is evaluated, and by what (see docs/evaluation.md)
     rules: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    #: the only folder that rules load evaluators written in Python from; none: they load none
+    evaluators_dir: Path | None = None
     #: a trace without a root, and a session, is complete when nothing was added for so long
     evaluation_quiet_s: Seconds = 30.0
     evaluation_session_quiet_s: Seconds = 300.0
@@ -200,9 +202,11 @@ def _faults_between(config: Config, settings: Mapping[str, _Setting]) -> Iterabl
         except FaultySettings as faulty:
             yield from (f"{said('destinations')}: {name}: {detail}" for name, detail in faulty.faults.items())
     if config.rules:
+        from collector.evaluation.makers import allow_functions
         from collector.evaluation.settings import FaultyRule
         from collector.evaluation.settings import configured as configured_rules
 
+        allow_functions(config.evaluators_dir)
         try:
             configured_rules(config.rules)
         except FaultyRule as faulty:

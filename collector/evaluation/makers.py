@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import Final
 
@@ -22,6 +24,14 @@ def judge_from(rule: Rule) -> Judge:
     from tracekit.evals.judge_http import judge_of
 
     return judge_of(rule.judge or {})
+
+
+def allow_functions(folder: Path | None) -> None:
+    """Let rules of this process load functions from the folder, and from nowhere else."""
+    if folder is not None:
+        from tracekit.evals.functions import VARIABLE
+
+        os.environ[VARIABLE] = str(folder)
 
 
 @dataclass
