@@ -22,6 +22,8 @@ EFFECTS: Final = (0.02, 0.05, 0.1, 0.15, 0.2)
 ALPHA: Final = 0.05
 _FAMILY: Final = "all four at once"
 Task = tuple[str, int, float, int, int]
+#: verdicts by kind, number of examples and effect
+Found = dict[tuple[str, int, float], Counter[str]]
 
 
 def one(world: str, count: int, effect: float, seed: int) -> str:
@@ -43,18 +45,16 @@ def many(task: Task) -> tuple[Task, Counter[str]]:
     return task, Counter(one(world, count, effect, seed) for seed in range(begin, end))
 
 
-def counted(
-    pool: Pool, worlds: Sequence[str], effects: Sequence[float], runs: int
-) -> dict[tuple[str, int, float], Counter[str]]:
+def counted(pool: Any, worlds: Sequence[str], sizes: Sequence[int], effects: Sequence[float], runs: int) -> Found:
     step = 100
     tasks = [
         (world, count, effect, begin, min(begin + step, runs))
         for world in worlds
-        for count in SIZES
+        for count in sizes
         for effect in effects
         for begin in range(0, runs, step)
     ]
-    found: dict[tuple[str, int, float], Counter[str]] = {}
+    found: Found = {}
     for task, counts in pool.imap_unordered(many, tasks):
         found.setdefault(task[:3], Counter()).update(counts)
     return found
@@ -68,12 +68,13 @@ def upper(alarms: int, runs: int) -> float:
     return (middle + reach) / (1 + z * z / runs)
 
 
-def false_alarms(found: dict[tuple[str, int, float], Counter[str]], worlds: Sequence[str], runs: int) -> str:
-    rows = ["| A/A, of " + str(runs) + " | " + " | ".join(f"n = {count}" for count in SIZES) + " |"]
-    rows.append("|---" * (len(SIZES) + 1) + "|")
-    for world in worlds:
+def false_alarms(found: Found, runs: int) -> str:
+    sizes = sorted({size for _, size, _ in found})
+    rows = ["| A/A, of " + str(runs) + " | " + " | ".join(f"n = {count}" for count in sizes) + " |"]
+    rows.append("|---" * (len(sizes) + 1) + "|")
+    for world in _worlds(found):
         cells = []
-        for count in SIZES:
+        for count in sizes:
             counts = found[world, count, 0.0]
             alarms = counts["worse"] + counts["better"]
             cells.append(f"{alarms / runs:.1%} (≤ {upper(alarms, runs):.1%})")
@@ -84,13 +85,19 @@ def false_alarms(found: dict[tuple[str, int, float], Counter[str]], worlds: Sequ
     return "\n".join(rows)
 
 
-def power(found: dict[tuple[str, int, float], Counter[str]], worlds: Sequence[str], runs: int) -> str:
-    rows = ["| worse by | | " + " | ".join(f"n = {count}" for count in SIZES) + " |", "|---" * (len(SIZES) + 2) + "|"]
-    for world in worlds:
+def power(found: Found, runs: int) -> str:
+    sizes = sorted({size for _, size, _ in found})
+    rows = ["| worse by | | " + " | ".join(f"n = {count}" for count in sizes) + " |", "|---" * (len(sizes) + 2) + "|"]
+    for world in _worlds(found):
         for effect in EFFECTS:
-            cells = (_shares(found[world, count, effect], runs) for count in SIZES)
+            cells = (_shares(found[world, count, effect], runs) for count in sizes)
             rows.append(f"| {world} | {effect:g} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def _worlds(found: Found) -> list[str]:
+    """In the order in which they are listed."""
+    return sorted({world for world, _, _ in found}, key=[*WORLDS, _FAMILY].index)
 
 
 def _shares(counts: Counter[str], runs: int) -> str:
@@ -106,12 +113,16 @@ def main() -> None:
         "--power-runs", type=int, default=100, help="A/B experiments of each kind, size and effect [100]"
     )
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--kinds", nargs="*", default=[*WORLDS, _FAMILY], help="of scores, or 'all four at once'")
+    parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="numbers of examples")
     given = parser.parse_args()
-    kinds = [*WORLDS, _FAMILY]
+    kinds, sizes = given.kinds, given.sizes
     with Pool(given.processes) as pool:
-        print(false_alarms(counted(pool, kinds, (0.0,), given.runs), kinds, given.runs), flush=True)
-        print()
-        print(power(counted(pool, list(WORLDS), EFFECTS, given.power_runs), list(WORLDS), given.power_runs))
+        print(false_alarms(counted(pool, kinds, sizes, (0.0,), given.runs), given.runs), flush=True)
+        kinds = [kind for kind in kinds if kind != _FAMILY]
+        if given.power_runs:
+            print()
+            print(power(counted(pool, kinds, sizes, EFFECTS, given.power_runs), given.power_runs))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import tracekit
 from collector import cli, config
 from collector.api.openapi import DOCUMENT
 from collector.forwarding.settings import REMOTE_SECRETS
+from tracekit.evals import cli as experiments
 from tracekit.run import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,7 @@ COMMANDS = {
     name: options_of(command)
     for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
 } | {"run": {*OPTIONS, "--help"}}
+COMMANDS["eval"] = COMMANDS.get("eval", set()) | experiments.options()
 
 
 def blocks(text: str, language: str) -> list[str]:

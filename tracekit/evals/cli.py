@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="run an evaluation", epilog=_EPILOG, formatter_class=_Formatter)
     run.add_argument("config", type=Path, metavar="CONFIG.toml")
     run.add_argument("--name", help="of the experiment; default: the file's, or made of what is run")
-    run.add_argument("--baseline", help="an experiment's file or name; default: the file's")
+    run.add_argument("--baseline", help="an experiment's file or name; default: the file's; \"\": none")
     run.add_argument("--restart", action="store_true", help="run again what an interrupted run has done")
     run.add_argument("--no-progress", action="store_true", help="no bar, even on a terminal")
     compare = verbs.add_parser("compare", help="compare experiments", epilog=_EPILOG, formatter_class=_Formatter)
@@ -81,8 +81,8 @@ def _run(given: argparse.Namespace) -> tuple[Experiment, Experiment | None]:
     given.configured = config.outputs
     arguments = of_config(config, given.config.parent)
     directory = arguments["directory"] or store.DIRECTORY
-    named = given.baseline or config.baseline
-    baseline = store.load(named, directory) if named is not None else None
+    named = config.baseline if given.baseline is None else given.baseline
+    baseline = store.load(named, directory) if named else None
     more = {"baseline": baseline, "gate": _strict(config.gate, given), "name": given.name or config.name}
     found = evaluate(**{**arguments, **more}, resume=not given.restart, progress=not given.no_progress)
     return found, baseline
