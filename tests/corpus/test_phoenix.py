@@ -14,6 +14,7 @@ from export_records import parcel_of, records_of
 from langsmith_records import records_of_changes
 from langsmith_runs import ended, started
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from phoenix_datasets import test_phoenix_has_the_dataset_and_follows_its_changes  # noqa: F401 - one Phoenix for both
 from phoenix_stage import NS, STORED_SECONDS, annotations_of, exporter_of, graphql, records, run, said, sent, span
 from phoenix_view import corpus_records, get, ours, spans_in, theirs
 

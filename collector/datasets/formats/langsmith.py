@@ -41,7 +41,7 @@ def example_body(dataset: Dataset, dataset_id: str, example: Example) -> dict[st
     assert example.id is not None
     digest = sha256(UUID(dataset_id).bytes + dataset.id + example.id).digest()
     return {
-        "id": str(UUID(bytes=digest[:16], version=8)),
+        "id": str(UUID(bytes=digest[:16], version=5)),
         "dataset_id": dataset_id,
         "inputs": wrapped("input", example.input),
         "outputs": None if example.expected is None else wrapped("expected", example.expected),
