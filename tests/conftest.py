@@ -125,3 +125,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="how often the acceptance tests kill -9 a collector [5]")
+    parser.addoption("--evaluated-traces", type=int, default=300, help="traces of the acceptance test of rules [300]")
