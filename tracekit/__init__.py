@@ -27,15 +27,18 @@ from tracekit.provider import flush, init, shutdown, stats
 from tracekit.span import Span, current_span
 
 if TYPE_CHECKING:
+    from tracekit.annotating import annotate, current_trace_id
     from tracekit.evals.datasets import dataset
     from tracekit.evals.experiment import evaluate
     from tracekit.evals.functions import evaluator
 
 __all__ = [
     "Span",
+    "annotate",
     "context",
     "continue_trace",
     "current_span",
+    "current_trace_id",
     "dataset",
     "evaluate",
     "evaluator",
@@ -51,8 +54,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``dataset``, ``evaluate`` and ``evaluator`` are imported when they are asked for: an application that is traced
-    needs none of it."""
+    """``annotate``, ``current_trace_id``, ``dataset``, ``evaluate`` and ``evaluator`` are imported when they are asked
+    for: an application that is traced needs none of it."""
+    if name in ("annotate", "current_trace_id"):
+        from tracekit import annotating
+
+        return getattr(annotating, name)
     if name == "dataset":
         from tracekit.evals.datasets import dataset
 

@@ -22,7 +22,8 @@ class Stats:
     ``dropped`` fitted neither into the queue nor into the spool. ``recovered`` spans were left on disk by processes
     that have ended and were delivered by this one, ``discarded`` ones of theirs were refused or no longer fitted.
     ``sampled_out`` spans are none of the ended: their traces were left out. ``faults`` are errors inside tracekit that
-    the application did not see."""
+    the application did not see. ``annotated``: what ``annotate`` delivered; of the rest some is still to be sent, and
+    some was lost."""
 
     ended: int = 0
     acknowledged: int = 0
@@ -35,6 +36,9 @@ class Stats:
     sampled_out: int = 0
     faults: int = 0
     last_error: str | None = None
+    annotated: int = 0
+    annotations_pending: int = 0
+    annotations_lost: int = 0
 
 
 class Ledger:

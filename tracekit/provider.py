@@ -6,8 +6,10 @@ The SDK is imported when ``init`` is called, so that importing tracekit stays ch
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
@@ -35,6 +37,7 @@ _exporter: Exporter | None = None
 _own: _OwnProvider | None = None
 _providers: list[Any] = []
 _in_use: Any = None
+_config: Config | None = None
 
 
 class _OwnProvider:
@@ -114,6 +117,7 @@ def flush(timeout: float = 10.0) -> FlushResult:
     """Send what has ended so far and wait for its acknowledgement, at most ``timeout`` seconds."""
     from tracekit.counts import FlushResult
 
+    _annotations("flush", timeout)
     return _exporter.flush(timeout) if _exporter is not None else FlushResult(0, 0, 0)
 
 
@@ -121,7 +125,9 @@ def stats() -> Stats:
     """How many spans ended, were acknowledged, wait (in memory and on disk), failed and were dropped."""
     from tracekit.counts import Stats
 
-    return _exporter.stats(guard.faults()) if _exporter is not None else Stats(faults=guard.faults())
+    found = _exporter.stats(guard.faults()) if _exporter is not None else Stats(faults=guard.faults())
+    delivered, waiting, lost = _annotations("counts") or (0, 0, 0)
+    return replace(found, annotated=delivered, annotations_pending=waiting, annotations_lost=lost)
 
 
 def shutdown(timeout: float = 10.0) -> FlushResult:
@@ -134,12 +140,25 @@ def shutdown(timeout: float = 10.0) -> FlushResult:
         return _exporter.close(timeout) if _exporter is not None else FlushResult(0, 0, 0)
 
 
+def config_in_use() -> Config | None:
+    """What the last ``init`` was asked for; None before."""
+    return _config
+
+
+def _annotations(what: str, *arguments: Any) -> Any:
+    """Ask ``tracekit.annotating``, if anything was ever annotated."""
+    module = sys.modules.get("tracekit.annotating")
+    return None if module is None else getattr(module, what)(*arguments)
+
+
 def in_use() -> Any:
     """The ``TracerProvider`` that the last ``init`` returned; None before."""
     return _in_use
 
 
 def _begin(config: Config, given: Any, processors: Sequence[SpanProcessor], set_global: bool) -> Any:
+    global _config
+    _config = config
     held = runtime.held()
     if held is not None:
         held[0].capture = Capture(config.capture, config.limits, config.redactor)
