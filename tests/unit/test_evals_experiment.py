@@ -17,7 +17,7 @@ import pytest
 
 import tracekit
 from tracekit import trace
-from tracekit.evals.api import NotApplicable, Score, Subject, Temporary
+from tracekit.evals.api import JudgeAnswer, NotApplicable, Score, Subject, Temporary
 from tracekit.evals.evaluating import FunctionEvaluator, evaluators_of, judged
 from tracekit.evals.examples import Example, examples_of, read_file
 from tracekit.evals.experiment import evaluate
@@ -88,6 +88,35 @@ def test_documents_are_those_that_the_retrievers_found(spans: Spans, tmp_path: P
 
     found = evaluate(answer, LETTERS[:1], [seen], directory=tmp_path)
     assert found.runs[0].scores[0].label == "about a"
+
+
+class Stern:
+    """A judge of the tests: it fails once in a while, and counts tokens."""
+
+    model, provider = "gpt-4o", "openai"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def complete(self, messages: Any, *, schema: Any = None) -> JudgeAnswer:
+        self.calls += 1
+        if self.calls == 2:
+            raise Temporary("busy")
+        return JudgeAnswer(json.dumps({"explanation": "so", "label": "helpful"}), self.model, 100, 20)
+
+
+def test_judges_are_traced_apart_and_counted(spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracekit.evals.evaluating.MAX_WAIT", 0.0)
+    found = evaluate(answer, LETTERS[:3], ["helpfulness"], judge=Stern(), concurrency=1, directory=tmp_path)
+    assert [run.scores[0].error for run in found.runs] == [None] * 3
+    assert found.judge is not None
+    assert (found.judge["calls"], found.judge["failed"], found.judge["input_tokens"]) == (4, 1, 300)
+    assert found.judge["cost_usd"] == pytest.approx(3 * (100 * 2.5 + 20 * 10) / 1e6)
+    assert {run.total_tokens for run in found.runs} == {15}
+    judges = [span for span in spans.roots() if span.name == "judge gpt-4o"]
+    asked = [json.loads(span.attributes["metadata"])["asked_in_trace"] for span in judges]
+    assert set(asked) == {run.trace_id for run in found.runs} and len(asked) == 4
+    assert load(found.path or "").judge == found.judge
 
 
 def test_failures_are_results(spans: Spans, tmp_path: Path) -> None:
@@ -293,6 +322,9 @@ def test_datasets_from_files(tmp_path: Path) -> None:
 def test_the_same_content_twice_is_two_examples_and_an_id_twice_a_fault() -> None:
     twice = examples_of([{"input": "a"}, {"input": "a"}])
     assert twice[1].id == f"{twice[0].id}-2"
+    for wrong in ({"input": {1, 2}}, Example("a", object())):
+        with pytest.raises(ValueError, match="example 1: input and expected must be JSON values"):
+            examples_of([wrong])
     with pytest.raises(ValueError, match="example 2: the id 'x' is there twice"):
         examples_of([{"input": "a", "id": "x"}, {"input": "b", "id": "x"}])
 

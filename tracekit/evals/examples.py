@@ -98,7 +98,7 @@ def examples_of(rows: Iterable[Any]) -> list[Example]:
     for number, row in enumerate(rows, 1):
         if number > MAX_EXAMPLES:
             raise ValueError(f"more than {MAX_EXAMPLES} examples")
-        one = row if isinstance(row, Example) else _example(row, number)
+        one = _checked(row, number) if isinstance(row, Example) else _example(row, number)
         if isinstance(row, Mapping) and row.get("id") in (None, ""):
             one = _told_apart(one, known)
         if one.id in known:
@@ -138,11 +138,20 @@ def _example(row: Any, number: int) -> Example:
     if isinstance(documents, str) or not isinstance(documents, Sequence):
         raise ValueError(f"example {number}: documents must be a list")
     name = left.pop("id", None)
+    made = _digest(value, expected, number)
+    return Example(made if name in (None, "") else str(name), value, expected, {**left, **metadata}, documents)
+
+
+def _checked(one: Example, number: int) -> Example:
+    _digest(one.input, one.expected, number)
+    return one
+
+
+def _digest(value: Any, expected: Any, number: int) -> str:
     try:
-        made = hashlib.sha256(_canonical([value, expected])).hexdigest()[:16]
+        return hashlib.sha256(_canonical([value, expected])).hexdigest()[:16]
     except (TypeError, ValueError, RecursionError):
         raise ValueError(f"example {number}: input and expected must be JSON values") from None
-    return Example(made if name in (None, "") else str(name), value, expected, {**left, **metadata}, documents)
 
 
 def _canonical(value: Any) -> bytes:

@@ -21,6 +21,7 @@ from tracekit.evals.api import Evaluator, Judge
 from tracekit.evals.evaluating import evaluators_of
 from tracekit.evals.examples import Example, ExampleSet, examples_of, is_file, read_file
 from tracekit.evals.gate import Settings
+from tracekit.evals.judging import ExperimentJudge
 from tracekit.evals.progress import Progress
 from tracekit.evals.results import Experiment, Run
 from tracekit.evals.runner import Loop, Runner, Task, storable
@@ -80,7 +81,8 @@ def evaluate(
     other = baseline if isinstance(baseline, Experiment) or baseline is None else store.load(baseline, folder)
     loop = Loop()
     try:
-        running = _Running(Task(task, loop, timeout), examples, evaluators_of(evaluators, judge), metadata or {})
+        asked = ExperimentJudge(judge) if judge is not None else None
+        running = _Running(Task(task, loop, timeout), examples, evaluators_of(evaluators, asked), metadata or {}, asked)
         found = running.run(name or running.name, folder, (repetitions, concurrency), resume, progress)
     finally:
         loop.close()
@@ -117,8 +119,14 @@ class _Running:
     """One experiment on its way."""
 
     def __init__(
-        self, task: Task, examples: ExampleSet, evaluators: Sequence[Evaluator], metadata: Mapping[str, Any]
+        self,
+        task: Task,
+        examples: ExampleSet,
+        evaluators: Sequence[Evaluator],
+        metadata: Mapping[str, Any],
+        judge: ExperimentJudge | None,
     ) -> None:
+        self._judge = judge
         self._task, self._examples, self._evaluators = task, examples, evaluators
         self._metadata = {str(key): storable(value) for key, value in metadata.items()}
         self._judges = [{"name": one.name, "version": one.version} for one in evaluators]
@@ -177,6 +185,7 @@ class _Running:
             ended_at=datetime.now(UTC).isoformat(),
             examples={one.id: {"input": one.input, "expected": one.expected} for one in dataset.examples},
             runs=runs,
+            judge=self._judge.totals() if self._judge is not None else None,
             path=path,
         )
 

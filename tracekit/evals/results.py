@@ -57,7 +57,8 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """``dataset``: ``name``, ``version``, ``sha256``, ``examples`` (a number). ``examples``: ``input`` and ``expected``
-    by id. Times are RFC 3339 in UTC. ``decision`` where there was a baseline or a gate; it is not part of the file."""
+    by id. ``judge``: what it was asked (``ExperimentJudge.totals``), where there was one. Times are RFC 3339 in UTC.
+    ``decision`` where there was a baseline or a gate; it is not part of the file."""
 
     name: str
     task: str = ""
@@ -69,6 +70,7 @@ class Experiment:
     ended_at: str = ""
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     runs: Sequence[Run] = ()
+    judge: Mapping[str, Any] | None = None
     path: str | None = None
     decision: Decision | None = None
     baseline: str | None = None

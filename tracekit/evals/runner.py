@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import SpanContext
 
 from tracekit.context import context
 from tracekit.evals.api import Evaluator, RetrievedDocument, Subject
 from tracekit.evals.evaluating import judged
 from tracekit.evals.examples import Example
+from tracekit.evals.judging import judging
 from tracekit.evals.results import Run
 from tracekit.evals.tally import Tally, Totals
 from tracekit.span import Span, SpanScope
@@ -28,6 +30,8 @@ from tracekit.span import Span, SpanScope
 #: characters of an output that are kept, and of an error
 MAX_OUTPUT: Final = 1_000_000
 _MAX_ERROR: Final = 2_000
+#: seconds that cancelled tasks may take to end
+_END_S: Final = 5.0
 
 
 class TaskTimeout(Exception):
@@ -46,7 +50,7 @@ class Loop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="tracekit-evaluate", daemon=True).start()
+                threading.Thread(target=_forever, args=(self._loop,), name="tracekit-loop", daemon=True).start()
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result(timeout)
@@ -59,6 +63,20 @@ class Loop:
     def close(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _forever(loop: asyncio.AbstractEventLoop) -> None:
+    """Until it is stopped; what tasks left behind ends with it."""
+    try:
+        loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=_END_S))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
 
 
 class Task:
@@ -116,23 +134,25 @@ class Runner:
         """One run with its scores. Raises nothing."""
         token = attach(Context())  # a trace of its own, wherever the experiment was started
         try:
-            run, totals, output = self._called(example, repetition)
+            run, totals, output, span = self._called(example, repetition)
             if run.error is not None:  # there is nothing to judge; the gate counts it as what it is
                 return run
-            return replace(run, scores=tuple(judged(self._evaluators, _subject(example, run, totals, output))))
+            with judging(span):
+                return replace(run, scores=tuple(judged(self._evaluators, _subject(example, run, totals, output))))
         finally:
             detach(token)
 
-    def _called(self, example: Example, repetition: int) -> tuple[Run, Totals, Any]:
+    def _called(self, example: Example, repetition: int) -> tuple[Run, Totals, Any, SpanContext | None]:
         attributes = {**self._attributes, "example": example.id, "repetition": repetition}
         output: Any = None
         failure: BaseException | None = None
-        watched = ""
+        watched, seen = "", None
         scope = SpanScope(self._task.name, "chain", None, None)
         started = time.perf_counter()
         try:
             with context(metadata=attributes), scope as span:
                 watched = self._watch(span)
+                seen = span.otel.get_span_context() if watched else None
                 span.set_input(example.input)
                 started = time.perf_counter()
                 output = self._task(example)
@@ -153,7 +173,7 @@ class Runner:
             totals.total_tokens,
             totals.cost_usd,
         )
-        return run, totals, output
+        return run, totals, output, seen
 
     def _watch(self, span: Span) -> str:
         if not span.is_recording():

@@ -26,6 +26,7 @@ def document(experiment: Experiment) -> dict[str, Any]:
         "means": {name: experiment.mean(name) for name in experiment.metrics()},
         "total_tokens": experiment.total("total_tokens"),
         "cost_usd": experiment.total("cost_usd"),
+        "judge": experiment.judge,
         "verdict": decision.verdict if decision is not None else None,
         "exit_code": decision.exit_code if decision is not None else 0,
         "alpha": decision.alpha if decision is not None else None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tracekit.evals.gate import FAILED, MEASURES, Decision, MetricDecision
 from tracekit.evals.results import Experiment, Run, by_example
@@ -84,6 +85,8 @@ def facts(experiment: Experiment) -> list[tuple[str, str]]:
         ("tokens", number(experiment.total("total_tokens"))),
         ("cost", _cost(experiment)),
     ]
+    if experiment.judge is not None:
+        found.append(("judge", _judge(experiment.judge)))
     if experiment.decision is not None and experiment.baseline:
         found.append(("false alarms", f"at most {percent(experiment.decision.alpha)} where nothing differs"))
     return found
@@ -101,6 +104,12 @@ def _cost(experiment: Experiment) -> str:
     called = [run for run in experiment.runs if run.total_tokens is not None]
     unknown = sum(run.cost_usd is None for run in called)
     return f"{total:.6f} USD" + (f", {unknown} runs unpriced" if unknown else "")
+
+
+def _judge(judge: Mapping[str, Any]) -> str:
+    cost = judge.get("cost_usd")
+    price = "cost unknown" if not isinstance(cost, (int, float)) else f"{cost:.6f} USD"
+    return f"{judge.get('model')}, {judge.get('calls')} calls, {judge.get('failed')} failed, {price}"
 
 
 def means(experiment: Experiment) -> list[tuple[str, str]]:
