@@ -223,6 +223,8 @@ def _example(source: str, record: dict[str, Any], selection: Selection, redactor
         "metadata": {name: _at(record, path) for name, path in selection.metadata.items()},
     }
     said = orjson.loads(encode(plain(said)))
+    if said["input"] in (None, "", [], {}):
+        return None
     if redactor is not None:
         said = orjson.loads(encode(plain(redactor.value(said))))
     try:
