@@ -10,8 +10,10 @@ from tracekit.evals.api import NotApplicable, Score, Subject
 from tracekit.evals.lexical import words
 from tracekit.evals.options import MAX_CHARACTERS, Options, answer, define, listed
 
-#: ``[1]``, ``[1, 3]``, ``[1-3]``, ``[doc-2]``, ``【2†source】``; not ``[text](address)`` and not ``array[1]``
-_MARKER: Final = re.compile(r"(?<![\w\]])\[([^\[\]\n]{1,80})\](?!\()|【([^【】\n]{1,80})】")
+#: ``[1]``, ``[1, 3]``, ``[1-3]``, ``[doc-2]``, ``【2†source】``; not ``[text](address)``
+_MARKER: Final = re.compile(r"\[([^\[\]\n]{1,80})\](?!\()|【([^【】\n]{1,80})】")
+#: code has brackets and quotes that cite nothing
+_CODE: Final = re.compile(r"```.{0,20000}?```|`[^`\n]{1,200}`", re.S)
 _RANGE: Final = re.compile(r"(\d{1,4})\s*[-–]\s*(\d{1,4})")
 _NUMBERED: Final = re.compile(r"(?:doc(?:ument)?|source|ref(?:erence)?|passage|chunk)?[\s_#-]*(\d{1,4})", re.I)
 _NAMED: Final = re.compile(r"(?:doc|document|source|ref|reference|passage|chunk)[\s_:#-]+\S.*", re.I)
@@ -25,7 +27,8 @@ def citations(options: Options) -> Callable[[Subject], Sequence[Score]]:
     A marker is right where it names a retrieved document: its ``id``, or its number counted from ``first_number`` (1).
     A quote of at least ``min_quote_words`` (4) words is right where its words stand one after the other in one of the
     documents (case, punctuation and white space do not count, ``...`` leaves out). Where an answer cites nothing, it is
-    not judged, unless ``required``: then it gets 0. Markers that name no document by their form (``[sic]``) are none.
+    not judged, unless ``required``: then it gets 0. Markers that name no document by their form (``[sic]``) are
+    none, nor is anything in code.
     """
     first = options.count("first_number", 1, low=0, high=1)
     least = options.count("min_quote_words", 4, high=100)
@@ -35,7 +38,7 @@ def citations(options: Options) -> Callable[[Subject], Sequence[Score]]:
     def check(subject: Subject) -> Sequence[Score]:
         if not subject.documents:
             raise NotApplicable("there are no documents")
-        text = answer(subject)
+        text = _CODE.sub(" ", answer(subject))
         ids = {(document.id or "").strip().casefold() for document in subject.documents} - {""}
         markers = _markers(text, ids)
         wrong = [marker for marker in markers if not _named(marker, ids, len(subject.documents), first)]

@@ -144,7 +144,10 @@ def _read(folder: Path) -> tuple[Bert, Any]:
     described = (folder / "tokenizer.json").read_text("utf-8")
     try:
         weights = load_file(folder / "model.safetensors")
-        tokenizer = Tokenizer.from_str(described)
     except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    try:
+        tokenizer = Tokenizer.from_str(described)
+    except Exception as error:  # the library raises no other
         raise ValueError(str(error)) from error
     return Bert(weights, config), tokenizer

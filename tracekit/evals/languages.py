@@ -165,7 +165,8 @@ def _by_words(text: str, script: str) -> Guess:
     for word, count in said.items():
         having = [code for code in known if word in known[code]]
         for code in having:
-            weights[code] += min(count, 20) / len(having)
+            # a letter alone may be the name of anything
+            weights[code] += min(count, 20) / len(having) / (2 if len(word) == 1 else 1)
         telling = [] if having else [code for code, letters in _TELLING[script].items() if set(letters) & set(word)]
         for code in telling:
             weights[code] += min(count, 20) / len(telling) / 2
