@@ -134,6 +134,16 @@ def test_failures_are_results(spans: Spans, tmp_path: Path) -> None:
     assert found.decision is not None and found.decision.metrics[0].candidate_mean == 6 / 8
 
 
+def test_evaluators_that_fail_each_time_are_missed(spans: Spans, tmp_path: Path) -> None:
+    def broken(output: str) -> float:
+        raise KeyError("k")
+
+    found = evaluate(answer, LETTERS, [broken], directory=tmp_path, gate=Settings())
+    assert found.decision is not None
+    assert (found.decision.exit_code, found.decision.metrics[0].metric) == (3, "broken")
+    assert found.evaluator_errors() == ["broken: KeyError: 'k' (8 times)"]
+
+
 def test_tasks_that_take_too_long_are_given_up(spans: Spans, tmp_path: Path) -> None:
     release = threading.Event()
 

@@ -74,6 +74,13 @@ def test_failures_are_a_metric_of_their_own() -> None:
     assert found.exit_code == WORSE
 
 
+def test_a_broken_evaluator_lets_nothing_pass() -> None:
+    nothing, scored = side(right=[None] * 40), side(right=[1.0] * 40)
+    for found in (decide(nothing, scored, ["right"], Settings()), decide(nothing, None, ["right"], Settings())):
+        assert (found.exit_code, found.metrics[0].judged) == (INCONCLUSIVE, False)
+        assert "no " in found.metrics[0].reason
+
+
 def test_examples_of_one_side_are_said() -> None:
     more = side(right=[1.0] * 100 + [0.0] * 5)
     found = decide(more, HALF, ["right"], Settings())

@@ -4,7 +4,8 @@ Per metric, after Holm's correction over all metrics that could differ at all:
 
 1. *no difference*: the difference is shown to be smaller than the smallest effect of interest, either way (two
    one-sided tests at alpha each)
-2. *better*, *worse*: the test rejects "nothing differs" at alpha, and the mean difference has the test's direction
+2. *better*, *worse*: the test rejects "nothing differs" at alpha, and the mean difference has the test's direction and
+   an interval without 0
 3. *inconclusive*: neither; the comparison says which difference it could have found
 
 Where nothing differs, any metric is called better or worse in at most ``alpha`` of all comparisons.
@@ -112,6 +113,8 @@ class MetricDecision:
     margin: float | None
     higher_is_better: bool
     within_bounds: bool = True
+    #: False where there is nothing to judge by: every score is missing on a side
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,8 @@ def decide(candidate: Side, baseline: Side | None, metrics: Sequence[str], setti
         if name != FAILED or _matters(means[name], others.get(name), settings)
     ]
     verdict = _overall([one.verdict for one in decisions], [one.within_bounds for one in decisions])
-    return Decision(verdict, decisions, settings.alpha, _exit_code(verdict, settings), _warnings(candidate, baseline))
+    code = _exit_code(verdict, all(one.judged for one in decisions), settings)
+    return Decision(verdict, decisions, settings.alpha, code, _warnings(candidate, baseline))
 
 
 def _matters(failed: Mapping[str, float | None], others: Mapping[str, float | None] | None, settings: Settings) -> bool:
@@ -200,7 +204,7 @@ def _decided(
     margin = _margin(rule, compared)
     verdict, reason = _against(rule, compared, p_value, missing, len(examples), margin, settings.alpha)
     if baseline is None:
-        verdict, reason = "not compared", "there is no baseline"
+        verdict, reason = "not compared", "there is no baseline" if known else "no run has this score"
     outside = _outside(rule, mean)
     if outside:
         verdict, reason = "worse", f"{outside}; {reason}"
@@ -215,6 +219,7 @@ def _decided(
         margin,
         rule.higher_is_better,
         not outside,
+        mean is not None if baseline is None else compared is not None,
     )
 
 
@@ -256,6 +261,8 @@ def _against(
         return "inconclusive", _not_found(compared, margin)
     if not sign or sign != compared.test.direction:
         return "inconclusive", "most examples moved one way and the mean another"
+    if compared.interval.low <= 0 <= compared.interval.high:
+        return "inconclusive", "the test finds a difference, and the mean's interval still has 0 in it"
     return ("better" if (sign > 0) is rule.higher_is_better else "worse"), f"p = {p_value:.3g}, at most {alpha:g}"
 
 
@@ -275,10 +282,12 @@ def _overall(verdicts: Sequence[Verdict], within: Sequence[bool]) -> Verdict:
     return "not compared"
 
 
-def _exit_code(verdict: Verdict, settings: Settings) -> int:
+def _exit_code(verdict: Verdict, judged: bool, settings: Settings) -> int:
+    """An evaluator that is broken may not let everything pass."""
     if verdict == "worse":
         return WORSE
-    return INCONCLUSIVE if verdict == "inconclusive" and settings.fail_on_inconclusive else PASS
+    fails = not judged or (verdict == "inconclusive" and settings.fail_on_inconclusive)
+    return INCONCLUSIVE if fails else PASS
 
 
 def _warnings(candidate: Side, baseline: Side | None) -> list[str]:

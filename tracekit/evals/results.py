@@ -96,6 +96,12 @@ class Experiment:
         found = [value for run in self.runs if (value := run.metric(measure)) is not None]
         return math.fsum(found) if found else None
 
+    def _unjudged(self) -> list[str]:
+        """The evaluators that never gave anything but errors: they are to be missed."""
+        given = {score.name for run in self.runs for score in run.scores if score.error is None}
+        failed = dict.fromkeys(score.name for run in self.runs for score in run.scores if score.error is not None)
+        return [name for name in failed if name not in given]
+
     def evaluator_errors(self) -> list[str]:
         """Each different one once, with its number."""
         counts: dict[str, int] = {}
@@ -121,12 +127,13 @@ class Experiment:
     def compare(
         self, baseline: Experiment | None, settings: Settings | None = None, metrics: Sequence[str] | None = None
     ) -> Decision:
-        """This experiment against ``baseline``. ``metrics``: default all scores of either, and those that the settings
-        have a rule for. Raises ``ValueError`` where there is nothing to compare."""
+        """This experiment against ``baseline``. ``metrics``: default all scores of either, those that the settings
+        have a rule for, and those of evaluators that failed each time. Raises ``ValueError`` for scores that are no
+        numbers."""
         settings = settings or Settings()
         if metrics is None:
             theirs = baseline.metrics() if baseline is not None else []
-            metrics = list(dict.fromkeys((*self.metrics(), *theirs, *settings.rules)))
+            metrics = list(dict.fromkeys((*self.metrics(), *theirs, *settings.rules, *self._unjudged())))
         other = baseline.side(metrics, settings) if baseline is not None else None
         return decide(self.side(metrics, settings), other, metrics, settings)
 
