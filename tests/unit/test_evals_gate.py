@@ -47,7 +47,7 @@ def test_no_difference_has_to_be_shown() -> None:
 
 def test_what_is_significant_and_too_small_to_matter_is_no_difference() -> None:
     old = side(grade=[0.5 + at / 1000 for at in range(100)])
-    new = side(grade=[0.503 + at / 1000 for at in range(100)])
+    new = side(grade=[0.503 + at / 1000 + at % 2 / 1000 for at in range(100)])
     assert decide(new, old, ["grade"], Settings()).verdict == "no difference"
     tiny = Settings(rules={"grade": Rule(smallest_effect=0.001)})
     assert decide(new, old, ["grade"], tiny).verdict == "better"
