@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -114,10 +114,9 @@ class Changed:
     ids: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is kept of an example beside itself. ``hash`` of all of it, ``same`` of input and expected output;
-    ``position`` orders examples as they came."""
+    ``position`` orders examples as they came. A tuple, for there are very many."""
 
     position: int
     hash: bytes

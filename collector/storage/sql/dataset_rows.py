@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -28,8 +29,9 @@ def version_of(row: Any, tags: tuple[str, ...]) -> Version:
     )
 
 
-def known_of(row: Any) -> Known:
-    return Known(row.position, bytes(row.hash), bytes(row.same))
+def known_by_id(rows: Iterable[Any]) -> dict[bytes, Known]:
+    """Of rows with example_id, position, hash and same, in this order: there may be 100,000 of them."""
+    return {one: Known(position, hash_, same) for one, position, hash_, same in rows}
 
 
 def example_cells(dataset_id: bytes, version: int, example: Example, known: Known) -> dict[str, Any]:

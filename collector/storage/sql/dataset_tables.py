@@ -67,7 +67,8 @@ dataset_examples = Table(
     Column("split", Text),
     Column("source", Text),
     Column("data", Text, nullable=False),  # JSON: input, expected, metadata
-    Index("ix_dataset_examples_id", "dataset_id", "example_id"),
+    # everything that a change has to know of a whole version, so that no text is read for it
+    Index("ix_dataset_examples_id", "dataset_id", "example_id", "since", "until", "position", "hash", "same"),
 )
 
 experiments = Table(

@@ -22,7 +22,7 @@ from collector.storage.datasets_api import (
     InUse,
     VersionConflict,
 )
-from collector.storage.sql.dataset_rows import dataset_of, example_cells, example_of, known_of, version_of
+from collector.storage.sql.dataset_rows import dataset_of, example_cells, example_of, known_by_id, version_of
 from collector.storage.sql.engine import Database
 
 _IDS: Final = 500
@@ -143,7 +143,7 @@ class SqlDatasets:
             if change.base_version not in (None, known.version):
                 raise VersionConflict(f"the newest version of {name} is {known.version}, not {change.base_version}")
             where = {"id": known.id, "version": known.version}
-            before = {bytes(row.example_id): known_of(row) for row in connection.execute(_INDEX, where)}
+            before = known_by_id(connection.execute(_INDEX, where))
             found = plan(before, change, lambda ids: _some(connection, known.id, known.version, ids))
             if found.nothing:
                 return found.outcome(known.version)
@@ -247,7 +247,7 @@ def _checked_version(known: Dataset, version: int | None) -> int:
 
 def _index(connection: Connection, known: Dataset, version: int) -> dict[bytes, Known]:
     where = {"id": known.id, "version": _checked_version(known, version)}
-    return {bytes(row.example_id): known_of(row) for row in connection.execute(_INDEX, where)}
+    return known_by_id(connection.execute(_INDEX, where))
 
 
 def _some(connection: Connection, dataset_id: bytes, version: int, ids: Sequence[bytes]) -> list[Example]:

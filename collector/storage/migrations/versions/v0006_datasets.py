@@ -59,7 +59,8 @@ def _datasets() -> None:
         sa.Column("source", sa.Text()),
         sa.Column("data", sa.Text(), nullable=False),
     )
-    op.create_index("ix_dataset_examples_id", "dataset_examples", ["dataset_id", "example_id"])
+    known = ["dataset_id", "example_id", "since", "until", "position", "hash", "same"]
+    op.create_index("ix_dataset_examples_id", "dataset_examples", known)
 
 
 def _experiments() -> None:
