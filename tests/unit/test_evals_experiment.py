@@ -313,7 +313,9 @@ def test_an_evaluators_not_applicable_is_no_zero(spans: Spans, tmp_path: Path) -
 
     found = evaluate(answer, LETTERS, [only_a], directory=tmp_path)
     assert (found.mean("only_a"), found.metrics()) == (1.0, ["only_a"])
-    assert found.compare(found, Settings(rules={"only_a": Rule()})).metrics[0].missing == 7
+    decision = found.compare(found, Settings(rules={"only_a": Rule()}))
+    assert decision.metrics[0].missing == 0 and decision.metrics[0].comparison is not None
+    assert decision.metrics[0].comparison.examples == 1
 
 
 def test_datasets_from_files(tmp_path: Path) -> None:

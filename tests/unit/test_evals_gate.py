@@ -70,7 +70,7 @@ def test_failures_are_a_metric_of_their_own() -> None:
     calm, broken = side(right=[1.0] * 40), side(failed=[1.0] * 12 + [0.0] * 28, right=[None] * 12 + [1.0] * 28)
     found = decide(broken, calm, ["right"], Settings())
     assert {one.metric: one.verdict for one in found.metrics} == {"right": "inconclusive", "failed": "worse"}
-    assert "12 of 40 examples have no score" in found.metrics[0].reason
+    assert "12 of 40 examples have a score on one side alone" in found.metrics[0].reason
     assert found.exit_code == WORSE
 
 

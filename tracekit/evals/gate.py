@@ -44,7 +44,7 @@ class Rule:
     smallest_effect: differences below do not matter; in the metric's unit, or as a share of the baseline's mean where
         ``relative``. 0: every difference matters, and "no difference" is never said.
     minimum, maximum: bounds of the candidate's mean, with or without a baseline; beyond is worse.
-    most_missing: the share of examples without a score on either side above which nothing is concluded.
+    most_missing: the share of examples with a score on one side alone above which nothing is concluded.
     failed_score: the score of a run that failed; None leaves it out.
     """
 
@@ -101,7 +101,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class MetricDecision:
-    """``p_value`` is corrected. ``reason`` says in words why. ``missing``: examples without a score on a side."""
+    """``p_value`` is corrected. ``reason`` says in words why. ``missing``: examples with a score on one side alone,
+    or without a baseline those without a score."""
 
     metric: str
     verdict: Verdict
@@ -199,10 +200,9 @@ def _decided(
     rule = settings.rule(metric)
     known = [value for value in candidate.values() if value is not None]
     mean = math.fsum(known) / len(known) if known else None
-    examples = candidate.keys() | (baseline or {}).keys()
-    missing = len(examples) - (len(known) if baseline is None else compared.examples if compared else 0)
+    missing, examples = _missing(candidate, baseline)
     margin = _margin(rule, compared)
-    verdict, reason = _against(rule, compared, p_value, missing, len(examples), margin, settings.alpha)
+    verdict, reason = _against(rule, compared, p_value, missing, examples, margin, settings.alpha)
     if baseline is None:
         verdict, reason = "not compared", "there is no baseline" if known else "no run has this score"
     outside = _outside(rule, mean)
@@ -221,6 +221,16 @@ def _decided(
         not outside,
         mean is not None if baseline is None else compared is not None,
     )
+
+
+def _missing(candidate: Mapping[str, float | None], baseline: Mapping[str, float | None] | None) -> tuple[int, int]:
+    """How many examples lack a score, of how many. Compared, those count that have one on a side: where an evaluator
+    has nothing to say of an example on either, nothing is missing."""
+    ours = {example for example, value in candidate.items() if value is not None}
+    if baseline is None:
+        return len(candidate) - len(ours), len(candidate)
+    theirs = {example for example, value in baseline.items() if value is not None}
+    return len(ours ^ theirs), len(ours | theirs)
 
 
 def _margin(rule: Rule, compared: Comparison | None) -> float | None:
@@ -253,7 +263,7 @@ def _against(
     if compared is None:
         return "inconclusive", "no example has a score on both sides"
     if missing > rule.most_missing * examples:
-        return "inconclusive", f"{missing} of {examples} examples have no score on one side"
+        return "inconclusive", f"{missing} of {examples} examples have a score on one side alone"
     if margin and -margin < compared.equivalence.low and compared.equivalence.high < margin:
         return "no difference", f"the difference is shown to be smaller than {margin:.3g}"
     sign = (compared.difference > 0) - (compared.difference < 0)
