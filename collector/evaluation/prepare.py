@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from collector.evaluation.choosing import Choice
 from collector.evaluation.decide import DecideStore, ordered
@@ -11,6 +12,9 @@ from collector.evaluation.subjects import Prepared, of_session, of_span, of_trac
 from collector.evaluation.views import MAX_SPANS, TraceView, session_mark, session_traces, views_of
 from collector.queue.retry import describe
 from collector.storage.api import StorageError
+
+#: Originals of traces of at most so many spans are read together.
+_SMALL: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,12 @@ class Preparing:
     def load(self, subjects: list[Subject]) -> None:
         """Read the traces of these together."""
         ids = {one.trace_id for one in subjects if one.trace_id is not None}
-        self._views |= views_of(self._store, sorted(ids - self._views.keys()))
+        views = views_of(self._store, sorted(ids - self._views.keys()))
+        self._views |= views
+        small = [view for view in views.values() if len(view.spans) <= _SMALL]
+        data = self._store.originals_of(sorted({span.chunk for view in small for span in view.spans}))
+        for view in small:
+            view.originals_of = lambda ids: {number: data[number] for number in ids if number in data}
 
     def found(self, rule: Rule, subject: Subject) -> Found:
         """Raises ``StorageError``; what cannot be read for another reason is left out with that."""

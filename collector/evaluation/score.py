@@ -99,10 +99,13 @@ class Score:
         rules = {rule.id: rule for rule in self._store.rules()}
         done: list[Concluded] = []
         work: list[Work] = []
-        for item in items:
-            if (item.id, item.token) in self._settled:
-                continue
-            found = self._work_of(item, rules)
+        wanted = [(item, *_place_of(item)) for item in items if (item.id, item.token) not in self._settled]
+        decisions = self._store.decisions_at(
+            [(rule_id, version, subject.key) for _, rule_id, version, subject in wanted]
+        )
+        for item, rule_id, version, subject in wanted:
+            known = decisions.get((rule_id, version, subject.key))
+            found = self._work_of(item, rules.get(rule_id), version, subject, known)
             if isinstance(found, Work):
                 work.append(found)
             else:
@@ -134,26 +137,20 @@ class Score:
             self._store.conclude(concluded, now_ns=self._clock())
             self._settled.extend((one.item.id, one.item.token) for one in concluded)
 
-    def _work_of(self, item: Item, rules: dict[int, Rule]) -> Work | Concluded:
-        """What is to be done, or what the item comes to at once. Raises ``Poison``."""
-        payload = item.payload or {}
-        try:
-            subject = subject_of(payload["target"])
-            rule_id, version = int(payload["rule"]), int(payload["version"])
-        except (KeyError, TypeError, ValueError):
-            raise Poison("the item names no rule and target") from None
-        rule = rules.get(rule_id)
+    def _work_of(
+        self, item: Item, rule: Rule | None, version: int, subject: Subject, known: Decision | None
+    ) -> Work | Concluded:
+        """What is to be done, or what the item comes to at once."""
         if rule is None:
             return Concluded(item)
-        known = self._store.decision(rule_id, version, subject)
         mark = known.mark if known else 0
         if rule.version != version:
             reason = f"version {rule.version} of the rule came before it was scored"
-            decision = Decision(rule_id, version, subject, "not_applicable", mark, reason=reason)
+            decision = Decision(rule.id, version, subject, "not_applicable", mark, reason=reason)
             return Concluded(item, (decision,), (_decide_again(rule, subject),))
         if rule.state == "paused":
-            decision = Decision(rule_id, version, subject, "queued", mark, reason="waits: the rule is paused")
-            return Concluded(item, (decision,), (Follow(item.consumer, payload, self._clock() + PAUSED_NS),))
+            decision = Decision(rule.id, version, subject, "queued", mark, reason="waits: the rule is paused")
+            return Concluded(item, (decision,), (Follow(item.consumer, item.payload, self._clock() + PAUSED_NS),))
         return Work(item, rule, subject, known)
 
     def _evaluated(self, work: Work, preparing: Preparing) -> Concluded:
@@ -257,6 +254,15 @@ class Score:
         payload = {**(work.item.payload or {}), "failed": failed}
         reason = f"attempt {failed} failed, tried again in {delay / 1e9:.0f} s: {judged.reason}"
         return reason, (Follow(scorer_of(work.rule), payload, self._clock() + delay),)
+
+
+def _place_of(item: Item) -> tuple[int, int, Subject]:
+    """(rule id, version, target). Raises ``Poison``."""
+    payload = item.payload or {}
+    try:
+        return int(payload["rule"]), int(payload["version"]), subject_of(payload["target"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Poison("the item names no rule and target") from None
 
 
 def hash_of(subject: Subject) -> int:

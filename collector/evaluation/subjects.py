@@ -27,7 +27,8 @@ class Prepared:
 
 
 def of_span(view: TraceView, span: Span) -> Prepared:
-    view.contents()
+    if span.kind == "tool":
+        view.contents()  # what was called and with what may stand in the call that asked for it
     content = view.content(span)
     documents, places = _documents([(span, content)])
     subject = Subject(

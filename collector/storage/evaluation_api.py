@@ -28,6 +28,8 @@ def scorer_of(rule: Rule) -> str:
     return SCORE if rule.judge is None else JUDGE
 
 
+#: (rule id, version, ``Subject.key``)
+Place = tuple[int, int, str]
 BackfillState = Literal["active", "paused", "done"]
 
 
@@ -141,6 +143,10 @@ class EvaluationStore(RuleStore, Protocol):
 
     def decision(self, rule_id: int, version: int, subject: Subject) -> Decision | None: ...
 
+    def decisions_at(self, places: Sequence[Place]) -> dict[Place, Decision]:
+        """Those that there are, for many at once."""
+        ...
+
     def conclude(self, concluded: Sequence[Concluded], *, now_ns: int) -> int:
         """In one transaction, those of the items that are still ours go with everything that comes of them; of the
         others nothing is stored. Returns how many were ours. A decision with a smaller ``mark`` than the stored one
@@ -169,6 +175,7 @@ __all__ = [
     "Concluded",
     "EvaluationStore",
     "NameTaken",
+    "Place",
     "Replaced",
     "RuleStore",
     "scorer_of",

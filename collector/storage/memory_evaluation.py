@@ -21,11 +21,10 @@ from collector.storage.evaluation_api import (
     BackfillState,
     Concluded,
     NameTaken,
+    Place,
     Replaced,
     scorer_of,
 )
-
-_Key = tuple[int, int, str]
 
 
 class MemoryEvaluation:
@@ -38,7 +37,7 @@ class MemoryEvaluation:
         self._rules: dict[str, list[Rule]] = {}
         self._rule_ids = itertools.count(1)
         self._backfill_ids = itertools.count(1)
-        self._decisions: dict[_Key, Decision] = {}
+        self._decisions: dict[Place, Decision] = {}
         self._backfills: dict[int, Backfill] = {}
         self._spending: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         self._rules_lock = threading.RLock()
@@ -96,6 +95,9 @@ class MemoryEvaluation:
 
     def decision(self, rule_id: int, version: int, subject: Subject) -> Decision | None:
         return self._decisions.get((rule_id, version, subject.key))
+
+    def decisions_at(self, places: Sequence[Place]) -> dict[Place, Decision]:
+        return {place: self._decisions[place] for place in places if place in self._decisions}
 
     def decisions_about(self, trace_id: bytes, session_id: str | None = None) -> list[Decision]:
         def about(subject: Subject) -> bool:

@@ -209,6 +209,12 @@ def test_decisions_are_counted_and_found(store: Any) -> None:
     assert [one.subject for one in store.decisions_of(rule.id, state="failed")] == [about[3]]
     assert len(store.decisions_of(rule.id, limit=3)) == 3
     assert store.decisions_of(rule.id, version=2) == []
+    places = [(rule.id, 1, about[0].key), (rule.id, 1, about[3].key), (rule.id, 2, about[1].key), (99, 1, "trace:")]
+    assert {place: one.state for place, one in store.decisions_at(places).items()} == {
+        places[0]: "done",
+        places[1]: "failed",
+    }
+    assert store.decisions_at([]) == {}
 
 
 def test_targets_are_queued_again_by_their_state(store: Any) -> None:

@@ -18,6 +18,7 @@ from collector.storage.evaluation_api import (
     BackfillState,
     Concluded,
     NameTaken,
+    Place,
     Replaced,
     scorer_of,
 )
@@ -62,6 +63,10 @@ _COUNTS: Final = text(
 )
 _DECISIONS: Final = f"SELECT {', '.join(DECISION_COLUMNS)} FROM decisions"
 _ONE: Final = text(f"{_DECISIONS} WHERE rule_id = :rule_id AND version = :version AND target = :target")
+_AT: Final = text(f"{_DECISIONS} WHERE rule_id IN :rules AND version IN :versions AND target IN :targets").bindparams(
+    *(bindparam(name, expanding=True) for name in ("rules", "versions", "targets"))
+)
+_AT_ONCE: Final = 500
 _ABOUT: Final = text(f"{_DECISIONS} WHERE trace_id = :trace_id UNION ALL {_DECISIONS} WHERE session_id = :session_id")
 # What was decided knowing less leaves what is stored as it is.
 _DECIDE: Final = text(
@@ -182,6 +187,17 @@ class SqlEvaluation:
             values = {"rule_id": rule_id, "version": version, "target": subject.key}
             row = connection.execute(_ONE, values).first()
         return None if row is None else decision_of(row)
+
+    def decisions_at(self, places: Sequence[Place]) -> dict[Place, Decision]:
+        wanted, found = set(places), {}
+        with self._database.read() as connection:
+            for start in range(0, len(places), _AT_ONCE):
+                part = places[start : start + _AT_ONCE]
+                rules, versions, targets = (sorted(set(column)) for column in zip(*part, strict=True))
+                values = {"rules": rules, "versions": versions, "targets": targets}
+                for decision in map(decision_of, connection.execute(_AT, values)):
+                    found[decision.rule_id, decision.version, decision.subject.key] = decision
+        return {place: decision for place, decision in found.items() if place in wanted}
 
     def decisions_about(self, trace_id: bytes, session_id: str | None = None) -> list[Decision]:
         with self._database.read() as connection:
