@@ -13,8 +13,10 @@ import re
 from typing import Any
 
 if __package__:
+    from . import judge_rag as rag
     from . import model_answers as says
 else:  # run as a script
+    import judge_rag as rag
     import model_answers as says
 
 _KEY = re.compile(r"with exactly the key ([0-9a-f]{8,64})\b")
@@ -66,9 +68,11 @@ def labels_of(messages: list[dict[str, Any]], schema: dict[str, Any] | None) -> 
     return [json.loads(label) for label in _LABEL.findall(listed)] if found else []
 
 
-def judge(messages: list[dict[str, Any]], schema: dict[str, Any] | None) -> dict[str, str] | None:
-    """``{"explanation", "label"}``; None where the prompt is no judge's."""
+def judge(messages: list[dict[str, Any]], schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """``{"explanation", "label"}``, or what the RAG verdict asks for; None where the prompt is no judge's."""
     blocks, labels = blocks_of(messages), labels_of(messages, schema)
+    if {"QUESTION", "SENTENCE"} <= set(blocks):
+        return rag.compared(blocks)
     if not blocks or not labels:
         return None
     if "FIRST ANSWER" in blocks and {"first", "second", "tie"} <= set(labels):

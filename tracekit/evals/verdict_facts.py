@@ -30,6 +30,8 @@ _SUFFIXES: Final = ("ing", "edly", "ed", "er", "en", "es", "ly", "e", "s", "n")
 _BREAK: Final = re.compile(r"[,;:()—–.!?…]")
 _CITATION: Final = re.compile(r"\[[\w ,;.#-]{1,40}\]")
 _ELISION: Final = re.compile(r"^(?:[dljsmct]|qu)'(?=\w{3})")
+#: between a number and the unit written onto it
+_GLUED: Final = re.compile(r"(?<=\d)(?=(?:kg|g|km|cm|mm|m|ml|l|min|h|s)\b)")
 _DIGITS: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _DIGIT_START: Final = re.compile(r"(\d+(?:[.,]\d+)*)(\D+)$")
 
@@ -88,7 +90,7 @@ def yes_or_no(text: str) -> tuple[bool | None, str]:
 
 def tokens(text: str) -> tuple[Token, ...]:
     """The tokens that say something: stop words and negators are gone, numbers of several words are one token."""
-    text = without_citations(text)
+    text = _GLUED.sub(" ", without_citations(text))
     pieces = word_pieces(text)
     folded = [_folded(piece.text) for piece in pieces]
     clauses = _clauses(text, pieces, folded)

@@ -14,8 +14,8 @@ from tracekit.evals.verdict_support import Passage, Read, is_in, same_number, sa
 if TYPE_CHECKING:
     from tracekit.evals.verdict_local import Vectors
 
-_ASKING_WORDS: Final = """many much long far old heavy high tall often deep large fast big name call kind purpos price cost
-    time year day month happen mean reason viel viele lang heiß nom appel give tell explain describ pleas"""
+_ASKING_WORDS: Final = """many much long far old heavy high tall often deep large fast big name call kind purpos price
+    cost time year day month happen mean reason viel viele lang heiß nom appel give tell explain describ pleas"""
 #: words that ask, and need not stand in the answer
 _ASKING: Final = frozenset(_ASKING_WORDS.split())
 _NUMBER: Final = re.compile(
@@ -63,7 +63,7 @@ class Asked:
         if vectors is None:
             return best
         near = max(vectors.cosine(self.text, document.text[one.start : one.end]) for one in document.parts[:40])
-        return 0.5 * best + 0.5 * min(1.0, max(0.0, (near - 0.15) / 0.5))
+        return 0.75 * best + 0.25 * min(1.0, max(0.0, (near - 0.15) / 0.5))
 
     def _fits(self, passage: Passage) -> float:
         """Less where what is asked for, a number or a name, is not there."""

@@ -128,7 +128,7 @@ def same_number(one: Token, other: Token) -> bool:
 def compare(
     claim: Sequence[Token],
     passage: Passage,
-    question: Collection[str],
+    question: frozenset[str],
     context: Collection[str],
     polar: bool = False,
 ) -> Finding:
@@ -153,17 +153,19 @@ def compare(
             missing.append(token.raw)
     support = got / total if total else 0.0
     conflicts = _conflicts(claim, matched, passage, question, polar)
-    same = min(aligned / whole if whole else 1.0, topic / given_whole if given_whole else 1.0)
+    # a bare number speaks of what the question speaks of
+    shared = len(question & set(context)) / len(question) if question else 0.0
+    same = min(aligned / whole if whole else shared, topic / given_whole if given_whole else 1.0)
     return Finding(support, same, conflicts, tuple(missing))
 
 
 def _conflicts(
-    claim: Sequence[Token], matched: Sequence[bool], passage: Passage, question: Collection[str], polar: bool
+    claim: Sequence[Token], matched: Sequence[bool], passage: Passage, question: frozenset[str], polar: bool
 ) -> tuple[str, ...]:
     open_tokens = [token for token, there in zip(claim, matched, strict=True) if not there]
     said = {token.root for token in claim}
     rest = [token for token in passage.tokens if token.root not in said and token.root not in question]
-    found = [*_numbers(open_tokens, passage, claim), *_excluded(open_tokens, rest)]
+    found = [*_numbers(open_tokens, passage, claim, question), *_excluded(open_tokens, rest)]
     found += _turned(claim, matched, passage, question if polar else None)
     if not found:
         found += _names(open_tokens, rest, claim, matched)
@@ -172,7 +174,9 @@ def _conflicts(
     return tuple(dict.fromkeys(found))
 
 
-def _numbers(open_tokens: Iterable[Token], passage: Passage, claim: Sequence[Token]) -> list[str]:
+def _numbers(
+    open_tokens: Iterable[Token], passage: Passage, claim: Sequence[Token], question: frozenset[str]
+) -> list[str]:
     """A number that the passage gives otherwise: of the same unit, or beside the same word."""
     found = []
     for token in open_tokens:
@@ -181,7 +185,7 @@ def _numbers(open_tokens: Iterable[Token], passage: Passage, claim: Sequence[Tok
         for other in passage.numbers:
             if any(same_number(other, one) for one in claim if one.kind == "number"):
                 continue
-            if _same_slot(token, other):
+            if _same_slot(token, other) or (not token.after and other.after in question):
                 found.append(f"{token.raw} against {other.raw}")
                 break
     return found
@@ -220,10 +224,11 @@ def _turned(
         inside = [(token, there) for token, there in zip(claim, matched, strict=True) if token.clause == clause]
         known = [token for token, there in inside if there and token.root in signs]
         turned = [token for token in known if token.negated not in signs[token.root]]
-        if only is not None:
+        weight = sum(token.weight for token, _ in inside)
+        if only and any(token.root in only for token in known):
             known = [token for token in known if token.root in only]
             turned = [token for token in turned if token.root in only]
-        weight = sum(token.weight for token in known) if only else sum(token.weight for token, _ in inside)
+            weight = sum(token.weight for token in known)
         if turned and sum(token.weight for token in turned) >= 0.5 * weight:
             found.append(f"negation of {' '.join(token.raw for token in turned[:6])}")
     return found

@@ -18,9 +18,9 @@ def _words(text: str) -> list[str]:
 
 STOP: Final = STOP_WORDS | frozenset(
     _words(
-        """der die das den dem des ein eine einen einem einer eines und oder aber in im an am auf aus bei mit nach von vom
-    zu zum zur für um als wenn wie was wer wo wann warum welche welcher welches welchen ist sind war waren wird werden
-    wurde hat hatte haben sich er sie es ich wir ihr ihm ihn sein seinem seinen seine dort da so auch
+        """der die das den dem des ein eine einen einem einer eines und oder aber in im an am auf aus bei mit nach von
+    vom zu zum zur für um als wenn wie was wer wo wann warum welche welcher welches welchen ist sind war waren wird
+    werden wurde hat hatte haben sich er sie es ich wir ihr ihm ihn sein seinem seinen seine dort da so auch
     le la les l un une des du de d au aux et ou en dans sur par pour avec est sont était étaient a ont il elle ils
     elles on se s ce cette ces que qui quoi quel quelle quels quelles où combien comment son sa ses leur y à c'est
     était-il a-t-il depuis chez plus très rather about around approximately roughly some minus nearly almost
@@ -31,9 +31,9 @@ STOP: Final = STOP_WORDS | frozenset(
 #: Negators of the whole clause, wherever they stand in it.
 NEGATES_CLAUSE: Final = frozenset(
     _words(
-        """never nobody nothing none cannot can't don't doesn't didn't isn't aren't wasn't weren't won't wouldn't couldn't
-    shouldn't mustn't haven't hasn't hadn't neither nicht nie niemals niemand nichts kein keine keinen keinem keiner
-    n pas jamais aucun aucune personne rien"""
+        """never nobody nothing none cannot can't don't doesn't didn't isn't aren't wasn't weren't won't wouldn't
+    couldn't shouldn't mustn't haven't hasn't hadn't neither nicht nie niemals niemand nichts kein keine keinen keinem
+    keiner n pas jamais aucun aucune personne rien"""
     )
 )
 #: Negators of what follows them.
