@@ -42,12 +42,13 @@ check: $(STAMP) ## Lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure SDK overhead, ingest, forwarding, start-up and reading
+bench: $(STAMP) ## Measure SDK overhead, ingest, forwarding, start-up, reading and the gate
 	$(BIN)/python -m benchmarks.sdk_overhead
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.forwarding
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.gate
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,8 +6,10 @@ Worker threads run examples; each writes its run down before it begins the next.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -155,11 +157,12 @@ class _Running:
         runner = Runner(self._task, self._evaluators, tally, {"experiment": name, "dataset": self._examples.name})
         with journal:
             left = [one for one in work if (one[0].id, one[1]) not in journal.runs]
-            bar = Progress(len(work), len(work) - len(left), name=name) if progress else None
-            for run in _all(runner, left, concurrency, journal.add):
-                if bar is not None:
+            shown = sys.stderr if progress else io.StringIO()
+            bar = Progress(len(work), len(work) - len(left), name=name, stream=shown)
+            try:
+                for run in _all(runner, left, concurrency, journal.add):
                     bar.step(run.error is not None)
-            if bar is not None:
+            finally:
                 bar.end()
             runs = [journal.runs[example.id, number] for example, number in work]
         found = self._experiment(name, repetitions, started, runs, str(path))

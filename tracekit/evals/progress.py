@@ -52,6 +52,6 @@ class Progress:
         return words
 
     def end(self) -> None:
-        if self._shown and self._done:
+        if self._shown and self._done > self._before:
             self._stream.write("\n")
             self._stream.flush()
