@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from collector_process import JSON, CollectorProcess, collectors, until
+from judge_server import KEY, Answer, judge_server
 
 from tracekit.evals.examples import Example
 from tracekit.evals.remote import Collector, Refused
@@ -120,6 +121,40 @@ def test_the_same_experiment_again_replaces_its_runs(collector: CollectorProcess
     [stored] = items(collector, "/api/v1/experiments?name=again")
     [run] = items(collector, f"/api/v1/experiments/{stored['id']}/runs")
     assert (run["output"], float(run["cost"]), run["scores"][0]["explanation"]) == ("y", 0.25, "e")
+
+
+def test_a_judge_over_http_that_is_busy_at_first(collector: CollectorProcess, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(TASK)
+    with judge_server() as server:
+        config = f"""
+name = "judged"
+task = "program:task"
+dataset = "letters@1"
+evaluators = [{{type = "helpfulness"}}]
+judge = {{provider = "openai", model = "gpt-4o", base_url = "{server.base}/v1", api_key = "env:JUDGE_KEY"}}
+"""
+        (tmp_path / "eval.toml").write_text(config)
+        server.script = [Answer("busy", 429, {"retry-after": "0"})]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRACEKIT_", "OTEL_"))}
+        environment = kept | {"TRACEKIT_ENDPOINT": collector.http, "PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
+        command = [sys.executable, "-m", "collector", "eval", "run", "eval.toml", "--json", "report.json"]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment | {"JUDGE_KEY": KEY},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["judge"]["calls"] - report["judge"]["failed"] == 2
+    assert report["judge"]["cost_usd"] > 0
+    assert report["means"].keys() == {"helpfulness"}
+    assert KEY not in (tmp_path / ".tracekit" / "experiments" / "judged.json").read_text()
+    judges = "/api/v1/traces?project=tracekit-judges"
+    until(lambda: len(items(collector, judges)) == report["judge"]["calls"])
 
 
 def test_nobody_there() -> None:
