@@ -69,7 +69,7 @@ odd_texts = st.one_of(
     ),
 )
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | odd_texts,
+    st.none() | st.booleans() | st.integers() | st.floats() | odd_texts | st.just(10**400),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=8,
 )
@@ -78,9 +78,9 @@ documents = st.builds(
     text=odd_texts,
     position=st.integers(-2, 9),
     id=st.none() | st.sampled_from(["a", "b", "1", ""]),
-    relevant=st.none() | st.booleans() | st.floats(),
+    relevant=st.none() | st.booleans() | st.floats() | st.just(10**400),
 )
-numbers = st.none() | st.integers() | st.floats()
+numbers = st.none() | st.integers() | st.floats() | st.just(10**400)
 subjects = st.builds(
     Subject,
     input=values,

@@ -247,7 +247,7 @@ def test_files_that_cannot_be_loaded_say_why_and_leave_nothing_behind(folder: Pa
     (folder / "huge.py").write_text("#" * 1_000_001)
     with pytest.raises(ValueError, match="more than 1000000 bytes"):
         load_file("huge.py", folder)
-    with pytest.raises(ValueError, match="function: mine.py has no evaluator 'helper'"):
+    with pytest.raises(ValueError, match=r"function: mine\.py has no evaluator 'helper'"):
         make({"type": "function", "file": "mine.py", "function": "helper"})
 
 

@@ -134,8 +134,13 @@ def version_of(type_name: str, revision: int | str, settings: Mapping[str, Any])
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether this is a finite number that a float can hold; true and false are none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 # --- what checks share ------------------------------------------------------------------------------------------------

@@ -222,11 +222,14 @@ def _any_of(items: list[Any], flags: int) -> Test:
 
     if not flags & re.IGNORECASE:
         return lambda sign: fits(sign) is wanted
-    return lambda sign: any(fits(form) for form in _forms(sign, literals)) is wanted
+    ascii_only = bool(flags & re.ASCII)
+    return lambda sign: any(fits(form) for form in _forms(sign, ascii_only)) is wanted
 
 
-def _forms(sign: str, literals: frozenset[str]) -> list[str]:
+def _forms(sign: str, ascii_only: bool) -> list[str]:
     """The character in every case."""
+    if ascii_only and sign >= "\x80":
+        return [sign]
     forms = {sign, sign.lower(), sign.upper(), sign.lower().upper()[:1], sign.upper().lower()[:1]}
     return [form for form in forms if len(form) == 1]
 
