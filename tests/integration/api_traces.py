@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,13 @@ ENGINES = ("memory", "sqlite")
 
 
 @contextmanager
-def filled_client(engine: str, folder: Path) -> Iterator[TestClient]:
-    from rule_traces import add_rule
-
+def filled_client(engine: str, folder: Path, more: Callable[[Any], Any] = lambda _: None) -> Iterator[TestClient]:
+    """``more`` is stored, too."""
     store = MemoryStore(MemoryQueue()) if engine == "memory" else open_store(f"sqlite:///{folder / 'api.db'}")
     fill(store)
     add_destination(store)
     add_dataset(store)
-    add_rule(store)
+    more(store)
     with client_of(store) as client:
         yield client
     store.close()

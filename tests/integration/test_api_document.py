@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from api_schema import faults, resolve
 from api_traces import ENGINES, filled_client, span_id, trace_id
+from rule_traces import add_rule
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
@@ -66,7 +67,7 @@ ANSWERS = [
 
 @pytest.fixture(scope="module", params=ENGINES)
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    with filled_client(request.param, tmp_path_factory.mktemp("api")) as client:
+    with filled_client(request.param, tmp_path_factory.mktemp("api"), add_rule) as client:
         yield client
 
 
