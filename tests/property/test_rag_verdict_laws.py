@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,15 +13,14 @@ from tracekit.evals.api import NotApplicable, RetrievedDocument, Subject
 from tracekit.evals.registry import make
 from tracekit.evals.verdict import LABELS, RagVerdictEvaluator
 
+WORDS = ["no", "not", "never", "1.200", "2 340", "yes,", "and a half", "score", "second", "the", "Oven.", "[1]"]
 EVALUATOR = RagVerdictEvaluator()
 CASES = make_cases()
 ANSWERED = [case for case in CASES if EVALUATOR.verdict(case.subject())[0].label == "answered"][:60]
 HOSTILE = st.one_of(
     st.text(max_size=200),
     st.text(alphabet="0123456789.,-− °€%$abkmghl\n[]'’not", max_size=120),
-    st.lists(
-        st.sampled_from("no not never 1.200 2 340 yes, and a half score second the Oven. [1]".split()), max_size=30
-    ).map(" ".join),
+    st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join),
     st.sampled_from(["\ud800", "\x00" * 50, "a" * 5000, "1" * 400, "9," * 300, "no " * 500, "((((" * 100, "?" * 1000]),
 )
 
@@ -47,7 +47,7 @@ def test_hostile_texts_get_a_verdict_whose_indices_exist(
     json.dumps(found.as_metadata())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(CASES), st.randoms(use_true_random=False))
 def test_the_order_of_documents_does_not_matter(case, dice) -> None:  # type: ignore[no-untyped-def]
     subject = case.subject()
@@ -65,24 +65,24 @@ def test_the_order_of_documents_does_not_matter(case, dice) -> None:  # type: ig
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(ANSWERED), st.text(alphabet="bcdfghjkqvwxz ", min_size=5, max_size=300), st.integers(0, 5))
 def test_a_document_that_shares_nothing_changes_no_answered(case, text: str, at: int) -> None:  # type: ignore[no-untyped-def]
     subject = case.subject()
     documents = list(subject.documents)
     documents.insert(at, RetrievedDocument(f"zz{text}", 99, "noise"))
-    found, _ = EVALUATOR.verdict(Subject(input=subject.input, output=subject.output, documents=documents))
+    found, _ = EVALUATOR.verdict(replace(subject, documents=documents))
     assert found.label == "answered"
     assert not any(use.used for use in found.documents if use.id == "noise")
 
 
 def test_long_texts_cost_little_and_say_that_they_were_cut() -> None:
-    long = "The oven of number 7 is not hot, and 8 pounds of flour are in the north cellar. " * 4_000
+    long = "The oven of number 7 is not hot, and 8 pounds of flour are in the north cellar. " * 1_200
     subject = Subject(
         input="Is the oven hot? " * 500,
         output=long,
-        documents=[RetrievedDocument(long, at) for at in range(3)],
-        metadata={"corpus": [long[: 10_000 + at] for at in range(20)]},
+        documents=[RetrievedDocument(long, at) for at in range(2)],
+        metadata={"corpus": [long[: 10_000 + at] for at in range(6)]},
     )
     verdict = make({"type": "rag_verdict"})(subject)[0]
     assert verdict.metadata["cut"] is True

@@ -271,7 +271,7 @@ def _verdict(put: _Asked, said: _Said) -> RagVerdict:
         for at, one in enumerate(case.documents)
     )
     missing = tuple(put.others[at].id or f"corpus[{put.others[at].position}]" for at in sorted(said.others))
-    if case.expected_ids:
+    if case.expected_ids is not None:
         missing = tuple(sorted(case.expected_ids - {one.id for one in case.documents if one.id is not None}))
     label = _label(found, said.addresses, uses, missing)
     return RagVerdict(
@@ -283,7 +283,7 @@ def _verdict(put: _Asked, said: _Said) -> RagVerdict:
 def _labelled(case: RagCase, document: RetrievedDocument, judged: bool) -> bool:
     if document.relevant is not None:
         return float(document.relevant) > 0
-    return document.id in case.expected_ids if case.expected_ids else judged
+    return judged if case.expected_ids is None else document.id in case.expected_ids
 
 
 def _label(found: Sequence[Sentence], addresses: bool, uses: Sequence[DocumentUse], missing: Sequence[str]) -> Label:

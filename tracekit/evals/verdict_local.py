@@ -6,6 +6,7 @@ closely with a few windows of a document only.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from tracekit.evals.api import RetrievedDocument
 from tracekit.evals.lexical import sentences
 from tracekit.evals.verdict_facts import Token, tokens, yes_or_no
 from tracekit.evals.verdict_question import asked, idf_of
-from tracekit.evals.verdict_support import Finding, Passage, Read, compare, read
+from tracekit.evals.verdict_support import MAX_TOKENS, Finding, Passage, Read, compare, read
 from tracekit.evals.verdict_types import (
     MAX_DOCUMENT,
     MAX_SENTENCES,
@@ -27,6 +28,7 @@ from tracekit.evals.verdict_types import (
     RagVerdict,
     Relation,
     Sentence,
+    document_limit,
 )
 from tracekit.evals.verdict_words import FILLER, REFUSAL
 
@@ -59,23 +61,28 @@ _LIKE: Final = (0.5, 0.4, 0.4)
 
 
 class Vectors:
-    """Cosines of texts, each embedded once; bounded."""
+    """Cosines of texts, the latest ``size`` texts kept. May be used from threads."""
 
     def __init__(self, embedder: Embedder, size: int = 4096) -> None:
         self.embedder = embedder
         self._known: OrderedDict[str, Any] = OrderedDict()
         self._size = size
-
-    def learn(self, texts: Sequence[str]) -> None:
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        for text, vector in zip(new, self.embedder.embed(new) if new else (), strict=True):
-            self._known[text] = vector
-        while len(self._known) > max(self._size, len(texts)):
-            self._known.popitem(last=False)
+        self._lock = threading.Lock()
 
     def cosine(self, one: str, other: str) -> float:
-        self.learn([one, other])
-        return float(self._known[one] @ self._known[other])
+        return float(self._of(one) @ self._of(other))
+
+    def _of(self, text: str) -> Any:
+        with self._lock:
+            if text in self._known:
+                self._known.move_to_end(text)
+                return self._known[text]
+        vector = self.embedder.embed([text])[0]
+        with self._lock:
+            self._known[text] = vector
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+        return vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,8 @@ def local_verdict(case: RagCase, vectors: Vectors | None = None, thresholds: Thr
 class _Local:
     def __init__(self, case: RagCase, vectors: Vectors | None, thresholds: Thresholds) -> None:
         self.case, self.vectors, self.limits = case, vectors, thresholds
-        self.read = [read(one.text[:MAX_DOCUMENT]) for one in case.documents]
+        limit = document_limit(case.documents)
+        self.read = [read(one.text[:limit]) for one in case.documents]
         self.asked = asked(case.question)
         pieces = sentences(case.answer)
         self.cut = case.cut or len(pieces) > MAX_SENTENCES
@@ -111,7 +119,7 @@ class _Local:
                 self.sentences[at] = replace(one, standing="refusal")
                 continue
             said, rest = yes_or_no(one.text)
-            spoken = tokens(rest)
+            spoken = tokens(rest)[:MAX_TOKENS]
             if not spoken and said is not None:
                 spoken = tuple(replace(token, negated=token.negated == said) for token in self.asked.tokens)
             if not spoken or (FILLER.search(one.text.strip()) and not any(token.kind == "number" for token in spoken)):
@@ -250,14 +258,14 @@ class _Local:
     def _relevant(self, at: int, document: RetrievedDocument, answers: Mapping[int, float]) -> bool:
         if document.relevant is not None:
             return float(document.relevant) > 0
-        if self.case.expected_ids:
+        if self.case.expected_ids is not None:
             return document.id in self.case.expected_ids
         return answers[at] >= self.limits.relevant
 
     def _missing(self, answers: Mapping[int, float]) -> tuple[str, ...]:
         """The relevant documents that were not retrieved: those labelled, else those of the corpus, the best first."""
         here = {one.id for one in self.case.documents}
-        if self.case.expected_ids:
+        if self.case.expected_ids is not None:
             return tuple(sorted(self.case.expected_ids - here))
         corpus = self.case.corpus or ()
         those = sorted((-score, -1 - at) for at, score in answers.items() if at < 0 and score >= self.limits.relevant)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracekit.evals.lexical import idf
 from tracekit.evals.verdict_facts import Token, root, tokens
-from tracekit.evals.verdict_support import Passage, Read, is_in, same_number, same_word
+from tracekit.evals.verdict_support import MAX_TOKENS, Passage, Read
 
 if TYPE_CHECKING:
     from tracekit.evals.verdict_local import Vectors
@@ -41,9 +41,8 @@ class Asked:
 
     def share(self, document: Read) -> float:
         """The share of the question's terms that the document has, whatever other documents there are."""
-        whole = _whole(document)
         total = sum(token.weight for token in self.tokens)
-        return sum(token.weight for token in self.tokens if is_in(token, whole, whole.roots)) / total if total else 0.0
+        return sum(token.weight for token in self.tokens if document.saying(token)) / total if total else 0.0
 
     def answered_by(self, document: Read, weights: Mapping[str, float], vectors: Vectors | None) -> float:
         """From 0 to 1. Terms near each other count whole, terms elsewhere in the document half."""
@@ -52,9 +51,8 @@ class Asked:
         total = sum(weight for _, weight in worth)
         if not total or not document.windows:
             return 0.0
-        whole = _whole(document)
         # which words of the document say each term, looked up once and not in every window
-        said = [(frozenset(_saying(token, whole)), weight) for token, weight in worth]
+        said = [(document.saying(token), weight) for token, weight in worth]
         everywhere = sum(weight for names, weight in said if names) / total
         best = 0.0
         for passage in document.windows:
@@ -77,14 +75,8 @@ class Asked:
         return 1.0
 
 
-def _saying(token: Token, whole: Passage) -> Iterable[str]:
-    if token.kind == "number":
-        return (other.root for other in whole.numbers if same_number(token, other))
-    return (name for name in whole.roots if same_word(token.root, name))
-
-
 def asked(question: str) -> Asked:
-    found = tokens(question)
+    found = tokens(question)[:MAX_TOKENS]
     kind = (
         "money"
         if _MONEY.search(question)
@@ -99,8 +91,3 @@ def asked(question: str) -> Asked:
 
 def idf_of(documents: Iterable[Read]) -> dict[str, float]:
     return idf([document.roots for document in documents])
-
-
-def _whole(document: Read) -> Passage:
-    spoken = tuple(token for part in document.parts for token in part.tokens)
-    return Passage(0, len(document.text), spoken, 0, max(len(document.parts) - 1, 0))

@@ -20,6 +20,8 @@ from tracekit.evals.verdict_words import EXCLUSIVE
 MAX_SENTENCES: Final = 400
 #: A sentence longer than this is cut into pieces of this length: text without full stops.
 MAX_SENTENCE: Final = 1_000
+#: tokens of a question or of one sentence of an answer that are compared
+MAX_TOKENS: Final = 120
 #: sentences that one window spans at most
 SPAN: Final = 3
 #: A word of the question repeated in the answer is no evidence, only a sign that the same thing is spoken of.
@@ -56,7 +58,26 @@ class Read:
 
     @cached_property
     def roots(self) -> frozenset[str]:
-        return frozenset().union(*(part.roots for part in self.parts)) if self.parts else frozenset()
+        return self.whole.roots
+
+    @cached_property
+    def whole(self) -> Passage:
+        spoken = tuple(token for part in self.parts for token in part.tokens)
+        return Passage(0, len(self.text), spoken, 0, max(len(self.parts) - 1, 0))
+
+    def saying(self, token: Token) -> frozenset[str]:
+        """The roots in this document that say the token."""
+        if token.kind == "number":
+            return frozenset(other.root for other in self.whole.numbers if same_number(token, other))
+        near = self._by_start.get(token.root[:5], ())
+        return frozenset(name for name in near if name == token.root or _close(token.root, name))
+
+    @cached_property
+    def _by_start(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.roots:
+            found.setdefault(name[:5], []).append(name)
+        return found
 
 
 def read(text: str) -> Read:
@@ -106,10 +127,6 @@ def is_in(token: Token, passage: Passage, roots: Collection[str]) -> bool:
     if token.kind == "number":
         return any(same_number(token, other) for other in passage.numbers)
     return token.root in roots or (len(token.root) >= 5 and any(_close(token.root, other) for other in roots))
-
-
-def same_word(one: str, other: str) -> bool:
-    return one == other or _close(one, other)
 
 
 def _close(one: str, other: str) -> bool:

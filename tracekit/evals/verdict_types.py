@@ -24,9 +24,11 @@ Standing = Literal["supported", "contradicted", "unsupported", "refusal", "fille
 MAX_SENTENCES: Final = 40
 MAX_DOCUMENTS: Final = 50
 MAX_DOCUMENT: Final = 40_000
+#: characters of the documents together: each may have its share of it
+MAX_TEXT: Final = 400_000
 MAX_CORPUS: Final = 500
 #: characters of the corpus together
-MAX_CORPUS_TEXT: Final = 500_000
+MAX_CORPUS_TEXT: Final = 300_000
 MAX_QUESTION: Final = 2_000
 MAX_ANSWER: Final = 20_000
 
@@ -115,7 +117,8 @@ class RagVerdict:
 @dataclass(frozen=True, slots=True)
 class RagCase:
     """A question, the documents that were retrieved, and the answer. ``expected``: what would be right, if known.
-    ``expected_ids``: the documents that hold the answer, by label; None where nobody said. ``corpus``: other documents
+    ``expected_ids``: the documents that hold the answer, by label, none of them where nothing
+    holds it; None where nobody said. ``corpus``: other documents
     of the knowledge base, as far as known; None where none are."""
 
     question: str
@@ -127,6 +130,11 @@ class RagCase:
     cut: bool = field(default=False)
 
 
+def document_limit(documents: Sequence[RetrievedDocument]) -> int:
+    """The characters of each that are looked at."""
+    return min(MAX_DOCUMENT, MAX_TEXT // max(1, len(documents)))
+
+
 _QUESTION_KEYS: Final = ("question", "query", "input", "prompt", "text")
 _ANSWER_KEYS: Final = ("answer", "output", "result", "response", "text", "content")
 
@@ -134,7 +142,8 @@ _ANSWER_KEYS: Final = ("answer", "output", "result", "response", "text", "conten
 def case_of(subject: Subject) -> RagCase:
     """Raises ``NotApplicable`` without a question, documents or an answer.
 
-    ``metadata["expected_documents"]``: ids of the documents that hold the answer. ``metadata["corpus"]``: other
+    ``metadata["expected_documents"]``: ids of the documents that hold the answer; an empty list: none
+    does. ``metadata["corpus"]``: other
     documents, each a text or ``{"id", "text"}``. A document's own ``relevant`` is a label too.
     """
     documents = [one for one in subject.documents if isinstance(one.text, str) and one.text.strip()][:MAX_DOCUMENTS]
@@ -153,9 +162,9 @@ def case_of(subject: Subject) -> RagCase:
         documents,
         answer[:MAX_ANSWER],
         subject.expected_text[:MAX_ANSWER],
-        _ids(ids, subject.documents),
+        _ids(ids),
         None if not isinstance(corpus, Sequence) or isinstance(corpus, str) else _corpus(corpus),
-        cut or any(len(one.text) > MAX_DOCUMENT for one in documents),
+        cut or any(len(one.text) > document_limit(documents) for one in documents),
     )
 
 
@@ -172,11 +181,9 @@ def _last_user(subject: Subject) -> str:
     return said[-1] if said else ""
 
 
-def _ids(value: Any, documents: Sequence[RetrievedDocument]) -> frozenset[str] | None:
+def _ids(value: Any) -> frozenset[str] | None:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return frozenset(str(one) for one in value[:MAX_CORPUS] if isinstance(one, (str, int)))
-    if any(one.relevant is not None for one in documents):
-        return frozenset()
     return None
 
 
