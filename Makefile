@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PHOENIX := $(VENV)/phoenix/.installed
+TOOLS := $(VENV)/dataset-tools/.installed
 
 .PHONY: help setup demo test check bench clean
 
@@ -27,12 +28,18 @@ $(PHOENIX): constraints-phoenix.txt # a real Phoenix to forward to, in an enviro
 	  --constraint constraints-phoenix.txt arize-phoenix
 	@touch $(PHOENIX)
 
+$(TOOLS): constraints-dataset-tools.txt # what reads exports of datasets, in an environment of its own
+	$(PYTHON) -m venv $(VENV)/dataset-tools
+	$(VENV)/dataset-tools/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints-dataset-tools.txt datasets dvc
+	@touch $(TOOLS)
+
 setup: $(STAMP) ## Create .venv with everything
 
 demo: $(STAMP) ## Start the collector, run the example applications against it, stay up until Ctrl-C
 	$(BIN)/tracekit demo
 
-test: $(STAMP) $(PHOENIX) ## Run every test
+test: $(STAMP) $(PHOENIX) $(TOOLS) ## Run every test
 	@$(BIN)/python -m compileall -q tracekit collector dashboards # or else each process of a test may do it again
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 

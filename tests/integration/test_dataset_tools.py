@@ -1,7 +1,6 @@
 """Exports, read by the tools that they are for: Hugging Face's ``datasets``, and DVC.
 
-Both are large, so they are not among the project's own packages; the tests need them in an environment beside it:
-``python -m venv .venv/dataset-tools && .venv/dataset-tools/bin/pip install datasets dvc``.
+Both are large, so ``make test`` installs them into an environment beside the project's own.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ for found in (load_from_disk(folder), load_dataset(folder, cache_dir=cache)):
 def tool(name: str) -> str:
     path = TOOLS / name
     if not path.exists():
-        message = f"no {path}: {(__doc__ or '').splitlines()[-1]}"
+        message = f"no {path}: 'make test' installs it"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
