@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.rag_verdict.measure import Result
 from tracekit.evals.verdict import LABELS
 
-BEGIN = "<!-- figures: written by python -m benchmarks.rag_verdict --write -->"
+BEGIN = "<!-- figures: written by python -m benchmarks.rag_verdict -->"
 END = "<!-- end of figures -->"
 
 
