@@ -187,6 +187,23 @@ def test_relevance_is_that_of_the_nearest_passage(embedder: Embedder) -> None:
     assert [first.document_position, second.document_position] == [0, 1]
 
 
+def test_many_long_documents_cost_a_bounded_number_of_passages(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(texts: list[str]) -> np.ndarray:
+        asked.append(len(texts))
+        return np.zeros((len(texts), embedder.size), np.float32)
+
+    monkeypatch.setattr(embedder, "embed", counted)
+    long = "A sentence of some words, which says nothing at all. " * 400
+    for documents in (1, 3, 100, 300):
+        subject = Subject(input="What?", documents=[RetrievedDocument(long, at) for at in range(documents)])
+        assert len(make({"type": "embedding_relevance"})(subject)) == 1 + min(documents, 100)
+    assert asked == [1 + 16, 1 + 48, 1 + 100, 1 + 100]
+
+
 def test_similarity_to_what_was_expected() -> None:
     (like,) = make({"type": "embedding_similarity"})(
         Subject(output="It takes two weeks.", expected="It takes 14 days.")

