@@ -152,6 +152,12 @@ def document_of(example: Example) -> dict[str, Any]:
     }
 
 
+def said_json(example: Example) -> str:
+    """What an example says, but for what is short: as it is stored."""
+    said = {"input": example.input, "expected": example.expected, "metadata": dict(example.metadata)}
+    return canonical(said).decode()
+
+
 def example_hash(example: Example) -> bytes:
     """32 bytes, of everything that an example says and its id."""
     return sha256(canonical(document_of(example))).digest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from collector.datasets.experiments import Experiment, ExperimentRun
 from collector.datasets.model import Change, Changed, Dataset, Example, Version
@@ -26,6 +26,10 @@ class VersionConflict(Exception):
 
 class InUse(Exception):
     """Experiments were made with this dataset."""
+
+
+#: A page ends before it has more characters of JSON than this, but for its first example.
+MAX_PAGE_CHARS: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,16 @@ class ExperimentRunQuery:
 class ExperimentRunPage:
     items: list[ExperimentRun]
     next_cursor: str | None = None
+
+
+def within_page(sizes: Sequence[int]) -> int:
+    """How many of the examples with so many characters each are on one page."""
+    total = 0
+    for number, size in enumerate(sizes):
+        total += size
+        if total > MAX_PAGE_CHARS and number:
+            return number
+    return len(sizes)
 
 
 class ExperimentStore(Protocol):
@@ -160,7 +174,8 @@ class DatasetStore(ExperimentStore, Protocol):
         ...
 
     def list_examples(self, query: ExampleQuery) -> ExamplePage:
-        """In the order they were added. Raises ``NotThere`` and ``BadCursor``."""
+        """In the order they were added; fewer than ``limit`` where they are large. Raises ``NotThere`` and
+        ``BadCursor``."""
         ...
 
     def examples_of(self, name: str, version: int, ids: Sequence[bytes]) -> list[Example]:

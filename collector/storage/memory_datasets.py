@@ -12,7 +12,17 @@ from typing import Any
 import orjson
 
 from collector.datasets.experiments import Experiment, ExperimentRun
-from collector.datasets.model import Change, Changed, Dataset, Example, Known, Version, canonical, version_hash
+from collector.datasets.model import (
+    Change,
+    Changed,
+    Dataset,
+    Example,
+    Known,
+    Version,
+    canonical,
+    said_json,
+    version_hash,
+)
 from collector.datasets.plan import NotThere, plan
 from collector.datasets.versions import DatasetDiff, difference, found_version, no_dataset
 from collector.storage import cursor, keyset
@@ -26,6 +36,7 @@ from collector.storage.datasets_api import (
     ExperimentRunQuery,
     InUse,
     VersionConflict,
+    within_page,
 )
 
 
@@ -147,7 +158,8 @@ class MemoryDatasets:
                 ),
                 key=lambda item: item[0],
             )
-        page = found[: query.limit]
+        sizes = [len(said_json(example)) for _, _, example in found[: query.limit]]
+        page = found[: within_page(sizes)]
         more = len(found) > len(page)
         last = keyset.encode(mark, page[-1][0], page[-1][1]) if more else None
         return ExamplePage(version, [example for _, _, example in page], last)

@@ -175,6 +175,19 @@ def test_pages_follow_each_other(store: Any) -> None:
         store.list_examples(ExampleQuery("nobody"))
 
 
+def test_a_page_of_large_examples_is_shorter(store: Any) -> None:
+    add(store)
+    change(store, *(Example(f"{number} " + "x" * 3_800_000 * (number != 3)) for number in range(6)))
+    seen, cursor = [], None
+    while True:
+        page = store.list_examples(ExampleQuery("qa", cursor=cursor))
+        seen.append([one.input[0] for one in page.items])
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [["0", "1", "2", "3", "4"], ["5"]]
+
+
 def test_tags_name_versions_and_move(store: Any) -> None:
     add(store)
     change(store, ONE)

@@ -69,7 +69,8 @@ def test_an_experiment_with_it_is_stored_with_its_runs(
         "import tracekit\n"
         "from tracekit.evals.registry import make\n"
         "tracekit.init(project='p')\n"
-        "tracekit.evaluate(lambda text: text.upper(), 'golden', [make({'type': 'exact_match'})], name='first')\n"
+        "golden = tracekit.dataset('golden')\n"
+        "tracekit.evaluate(lambda text: text.upper(), golden, [make({'type': 'exact_match'})], name='first')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False

@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from tracekit.evals.examples import ExampleSet
 from tracekit.evals.remote import Collector, Refused
 
 _PAGE: Final = 200
@@ -106,6 +107,10 @@ class Dataset:
                 return
             asked = {"version": page["version"], "split": split, "limit": _PAGE, "cursor": page["next_cursor"]}
             page = self._collector.request("GET", path, **asked)
+
+    def fetched(self) -> ExampleSet:
+        """All of the newest version, as ``tracekit.evaluate`` takes it. Raises ``ValueError`` where that is empty."""
+        return self._collector.dataset(self.name)
 
     def versions(self) -> list[dict[str, Any]]:
         """Newest first: ``version, hash, example_count, added, updated, removed, note, tags, created_at``."""

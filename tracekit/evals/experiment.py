@@ -105,6 +105,10 @@ def dataset_of(given: Any) -> ExampleSet:
         from tracekit.evals.remote import Collector
 
         return Collector().dataset(given)
+    from tracekit.evals.datasets import Dataset
+
+    if isinstance(given, Dataset):
+        return given.fetched()
     return ExampleSet("examples", examples_of(given))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from collector.datasets.experiments import Experiment, ExperimentRun
-from collector.datasets.model import Dataset, Example, Known, Version, canonical
+from collector.datasets.model import Dataset, Example, Known, Version, canonical, said_json
 
 RUN_COLUMNS: Final = (
     "repetition", "example_id", "output", "error", "trace_id", "latency_ms", "input_tokens", "output_tokens",
@@ -35,7 +35,6 @@ def known_by_id(rows: Iterable[Any]) -> dict[bytes, Known]:
 
 
 def example_cells(dataset_id: bytes, version: int, example: Example, known: Known) -> dict[str, Any]:
-    said = {"input": example.input, "expected": example.expected, "metadata": dict(example.metadata)}
     return {
         "dataset_id": dataset_id,
         "position": known.position,
@@ -45,7 +44,7 @@ def example_cells(dataset_id: bytes, version: int, example: Example, known: Know
         "same": known.same,
         "split": example.split,
         "source": example.source,
-        "data": canonical(said).decode(),
+        "data": said_json(example),
     }
 
 

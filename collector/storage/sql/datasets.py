@@ -21,6 +21,7 @@ from collector.storage.datasets_api import (
     ExampleQuery,
     InUse,
     VersionConflict,
+    within_page,
 )
 from collector.storage.sql.dataset_rows import dataset_of, example_cells, example_of, known_by_id, version_of
 from collector.storage.sql.engine import Database
@@ -56,9 +57,13 @@ _SOME: Final = text(f"SELECT * FROM dataset_examples WHERE {_IN_VERSION} AND exa
     bindparam("ids", expanding=True)
 )
 _PAGE: Final = (
-    f"SELECT * FROM dataset_examples WHERE {_IN_VERSION} AND position > :after{{split}} ORDER BY position LIMIT :limit"
+    f"SELECT {{columns}} FROM dataset_examples WHERE {_IN_VERSION} AND position > :after{{split}} "
+    "ORDER BY position LIMIT :limit"
 )
-_PAGES: Final = {split: text(_PAGE.format(split=split)) for split in ("", " AND split = :split")}
+_SIZES, _PAGES = (
+    {split: text(_PAGE.format(columns=columns, split=split)) for split in ("", " AND split = :split")}
+    for columns in ("length(data)", "*")
+)
 _END: Final = text(
     "UPDATE dataset_examples SET until = :version WHERE dataset_id = :id AND position = :position AND until IS NULL"
 )
@@ -192,10 +197,11 @@ class SqlDatasets:
             values = {"id": known.id, "version": version, "after": after[0] if after else 0, "limit": query.limit + 1}
             if query.split is not None:
                 values["split"] = query.split
-            statement = _PAGES["" if query.split is None else " AND split = :split"]
-            rows = connection.execute(statement, values).all()
-        page = rows[: query.limit]
-        more = len(rows) > len(page)
+            split = "" if query.split is None else " AND split = :split"
+            sizes = [row[0] for row in connection.execute(_SIZES[split], values)]
+            fitting = within_page(sizes[: query.limit])
+            page = connection.execute(_PAGES[split], {**values, "limit": fitting}).all()
+        more = len(sizes) > fitting
         last = keyset.encode(mark, page[-1].position, bytes(page[-1].example_id)) if more else None
         return ExamplePage(version, [example_of(row) for row in page], last)
 
