@@ -64,7 +64,7 @@ def add(
     from collector.evaluation.settings import FaultyRule, rule_of
     from collector.storage.forward_api import NameTaken
 
-    budget = {key: value for key, value in (("usd", budget_usd), ("calls", budget_calls)) if value is not None}
+    budget = {"usd": budget_usd, "calls": budget_calls}
     given: dict[str, Any] = {
         "name": name,
         "evaluator": {"type": evaluator, **_pairs(set_, "--set")},
@@ -72,13 +72,12 @@ def add(
         "filter": filter_,
         "sample_rate": sample,
         "judge": _pairs(judge, "--judge") or None,
-        "budget": budget or None,
+        "budget": budget,
         "projects": project or None,
     }
     with _store(database_url) as store:
         try:
-            rule = rule_of({key: value for key, value in given.items() if value is not None})
-            store.add_rule(rule, now_ns=time.time_ns()).result()
+            store.add_rule(rule_of(given), now_ns=time.time_ns()).result()
         except FaultyRule as faulty:
             _fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
         except NameTaken as error:
