@@ -39,6 +39,8 @@ def test_what_a_document_says_in_other_words_is_answered_and_the_place_is_named(
         ("Can cars go?", "Cars cannot be taken on the ferry.", "Cars can be taken on the ferry.", "negation of"),
         ("When?", "Gather the walnuts in July.", "Gather the walnuts in October.", "October against July"),
         ("Is it safe?", "The tent is not intended for snow.", "Yes, the tent is intended for snow.", "negation of"),
+        ("How many oranges?", "Take twelve Seville oranges.", "Twenty.", "Twenty against twelve"),
+        ("Does it rain there?", "It never rains in the desert.", "Yes.", "negation of rain"),
         ("How heavy is it?", "The bicycle weighs 11.4 kilograms.", "The bicycle weighs 14.1 kg.", "14.1 kg against"),
     ],
 )

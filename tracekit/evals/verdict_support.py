@@ -26,6 +26,7 @@ MAX_TOKENS: Final = 120
 SPAN: Final = 3
 #: A word of the question repeated in the answer is no evidence, only a sign that the same thing is spoken of.
 GIVEN_WEIGHT: Final = 0.35
+_QUANTITIES: Final = frozenset(map(root, ("many", "much", "long", "far", "old", "often", "viel", "viele")))
 _EXCLUSIVE: Final = tuple(frozenset(root(word) for word in group) for group in EXCLUSIVE)
 
 
@@ -171,7 +172,8 @@ def compare(
     support = got / total if total else 0.0
     conflicts = _conflicts(claim, matched, passage, question, polar)
     # a bare number speaks of what the question speaks of
-    shared = len(question & set(context)) / len(question) if question else 0.0
+    subject = question - _QUANTITIES
+    shared = len(subject.intersection(context)) / len(subject) if subject else 0.0
     same = min(aligned / whole if whole else shared, topic / given_whole if given_whole else 1.0)
     return Finding(support, same, conflicts, tuple(missing))
 
@@ -196,13 +198,14 @@ def _numbers(
 ) -> list[str]:
     """A number that the passage gives otherwise: of the same unit, or beside the same word."""
     found = []
+    bare = len(claim) == 1 and len(passage.numbers) == 1  # the whole answer is a number, and there is one to be meant
     for token in open_tokens:
         if token.kind != "number":
             continue
         for other in passage.numbers:
             if any(same_number(other, one) for one in claim if one.kind == "number"):
                 continue
-            if _same_slot(token, other) or (not token.after and other.after in question):
+            if bare or _same_slot(token, other) or (not token.after and other.after in question):
                 found.append(f"{token.raw} against {other.raw}")
                 break
     return found
