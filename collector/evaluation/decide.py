@@ -18,7 +18,8 @@ from collector.evaluation.rules import Decision, DecisionState, Rule, Subject
 from collector.evaluation.views import MAX_SPANS, Reads, TraceView, session_mark, session_traces, views_of
 from collector.model import Span
 from collector.queue.api import Item
-from collector.queue.retry import SECOND_NS, Poison
+from collector.queue.retry import SECOND_NS, Poison, describe
+from collector.storage.api import StorageError
 from collector.storage.evaluation_api import DECIDE, Concluded, EvaluationStore, scorer_of
 from collector.storage.forward_api import BatchSpans, Follow
 
@@ -53,6 +54,11 @@ class _Gathered:
     waiting: dict[str, int] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def only(self) -> bool:
+        """Whether it is about one rule alone."""
+        return "rule" in (self.item.payload or {})
+
     def say(self, rule: Rule, subject: Subject, state: DecisionState, mark: int, reason: str | None) -> None:
         self.decisions.append(Decision(rule.id, rule.version, subject, state, mark, reason=reason))
 
@@ -80,12 +86,14 @@ class Decide:
         self._choices = Choices()
 
     def __call__(self, items: Sequence[Item]) -> None:
-        choices = self._choices.of([rule for rule in self._store.rules() if rule.state == "active"])
+        choices = self._choices.of(self._store.rules())
         concluded = []
         for item in items:
             gathered = _Gathered(item)
             only = (item.payload or {}).get("rule")
-            mine = [choice for choice in choices if only in (None, choice.rule.id)]
+            # What a rule waited for when it was paused is decided about all the same; then the scorer holds it.
+            again = item.payload is not None
+            mine = [one for one in choices if only in (None, one.rule.id) and (again or one.rule.state == "active")]
             if mine:
                 self._gather(gathered, mine)
             concluded.append(Concluded(item, tuple(gathered.decisions), (*gathered.follows, *self._waits(gathered))))
@@ -135,20 +143,22 @@ class Decide:
 
     def _spans(self, gathered: _Gathered, view: TraceView, spans: Sequence[Span], choices: Sequence[Choice]) -> None:
         for choice in choices:
-            if choice.rule.target != "span":
+            if choice.rule.target != "span" or (choice.rule.state == "paused" and not gathered.only):
                 continue
             for span in spans:
                 if not choice.rule.covers(span.project) or view.is_pending(span):
                     continue
                 subject = Subject(span.trace_id, span.span_id)
-                left_out = choice.of_sample(subject) or choice.of_span(view, span)
+                left_out = choice.of_sample(subject) or _looked(
+                    lambda choice=choice, span=span: choice.of_span(view, span)  # type: ignore[misc]
+                )
                 self._say(gathered, choice.rule, subject, span.chunk, left_out)
 
     def _trace(self, gathered: _Gathered, view: TraceView, choices: Sequence[Choice], *, now: bool = False) -> None:
         subject = Subject(view.trace_id)
         for choice in choices:
             rule = choice.rule
-            if rule.target != "trace" or not rule.covers(view.project):
+            if rule.target != "trace" or not rule.covers(view.project) or self._is_new(gathered, rule, subject):
                 continue
             left_out = choice.of_sample(subject) or _too_large(view)
             if left_out is None and not now and (missing := waits_for(view.spans, view.is_pending)):
@@ -157,7 +167,8 @@ class Decide:
                 told = f"waits: {missing}; scored as it is when nothing was added for {seconds:g} s"
                 gathered.say(rule, subject, "queued", view.mark, told)
                 continue
-            self._say(gathered, rule, subject, view.mark, left_out or choice.of_trace(view))
+            left_out = left_out or _looked(lambda choice=choice: choice.of_trace(view))  # type: ignore[misc]
+            self._say(gathered, rule, subject, view.mark, left_out)
 
     def _of_session(self, gathered: _Gathered, view: TraceView, choices: Sequence[Choice]) -> None:
         """A session is never complete: every batch has somebody look at it again when it has been quiet."""
@@ -186,6 +197,8 @@ class Decide:
             mine = [trace for trace in traces if rule.covers(trace.project)]
             if rule.target != "session" or not mine or choice.of_sample(subject):
                 continue
+            if self._is_new(gathered, rule, subject):
+                continue
             if mark not in (found, NOW):
                 known = self._store.decision(rule.id, rule.version, subject)
                 if known is None or known.mark <= mark:  # else somebody who knew more waits already
@@ -196,7 +209,8 @@ class Decide:
                 views = ordered(views_of(self._store, [trace.trace_id for trace in traces]).values())
             of_rule = [view for view in views if rule.covers(view.project)]
             if of_rule:
-                self._say(gathered, rule, subject, found, choice.of_session(of_rule))
+                left_out = _looked(lambda choice=choice, views=of_rule: choice.of_session(views))  # type: ignore[misc]
+                self._say(gathered, rule, subject, found, left_out)
 
     def _say(
         self,
@@ -210,6 +224,12 @@ class Decide:
             gathered.score(rule, subject, mark)  # the scorer looks at the filter again, and takes the old score back
         else:
             gathered.say(rule, subject, left_out[0], mark, left_out[1])
+
+    def _is_new(self, gathered: _Gathered, rule: Rule, subject: Subject) -> bool:
+        """Whether a paused rule has not looked at it before: then it does not now."""
+        if rule.state == "active" or gathered.only:
+            return False
+        return self._store.decision(rule.id, rule.version, subject) is None
 
     def _was_scored(self, rule: Rule, subject: Subject) -> bool:
         if subject.span_id is not None:
@@ -236,6 +256,16 @@ NOW: Final = -1
 
 def ordered(views: Iterable[TraceView]) -> list[TraceView]:
     return sorted(views, key=lambda view: (view.spans[0].start_ns, view.trace_id))
+
+
+def _looked(look: Callable[[], tuple[DecisionState, str] | None]) -> tuple[DecisionState, str] | None:
+    """What ``look`` says; where it fails over what a sender wrote, that: one trace must not stop its batch."""
+    try:
+        return look()
+    except StorageError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever hostile values a filter meets
+        return "failed", f"the filter cannot be applied: {describe(fault)}"
 
 
 def _too_large(view: TraceView) -> tuple[DecisionState, str] | None:

@@ -391,3 +391,37 @@ def test_a_backfill_scores_what_was_there_before_the_rule(stage: Stage, saying: 
     (done,) = stage.store.backfills(rule.id)
     assert (done.state, done.seen, len(saying.seen)) == ("done", 7, 7)
     assert stage.store.rule_counts()[rule.id, 1].by_state == {"done": 7, "filtered": 7}
+
+
+def test_what_a_rule_waited_for_when_it_was_paused_is_not_forgotten(stage: Stage, saying: Saying) -> None:
+    rule, other = stage.add(), stage.add("other")
+    stage.store.change_rule("other", {"state": "paused"}, now_ns=2).result(30)
+    send(stage.store, llm(1, 2, 1))
+    stage.work()
+    stage.store.change_rule("tone", {"state": "paused"}, now_ns=3).result(30)
+    stage.work(31)
+    assert stage.state(rule) == ("queued", "waits: the rule is paused")
+    assert stage.state(other) is None
+    stage.store.change_rule("tone", {"state": "active"}, now_ns=4).result(30)
+    stage.work(31)
+    assert (stage.state(rule), len(saying.seen)) == (("done", None), 1)
+
+
+def test_one_trace_that_no_filter_can_read_does_not_stop_the_others(
+    stage: Stage, saying: Saying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collector.evaluation import choosing
+
+    real = choosing.matches
+
+    def hostile(node: Any, record: Any) -> bool:
+        if record.summary.trace_id == trace_id(1):
+            raise RecursionError("too deep")
+        return real(node, record)
+
+    monkeypatch.setattr(choosing, "matches", hostile)
+    rule = stage.add(filter="name == 'answer'")
+    send(stage.store, question(1), question(2))
+    stage.work()
+    assert stage.state(rule, 1) == ("failed", "the filter cannot be applied: RecursionError: too deep")
+    assert stage.state(rule, 2) == ("done", None)
