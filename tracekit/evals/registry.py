@@ -51,12 +51,8 @@ def _found(type_name: str) -> tuple[Maker, bool]:
 
 
 def _load() -> None:
-    """Import the modules that register something; those whose parts are not installed register nothing."""
+    """Import the modules that register something."""
     import importlib
 
-    for name in ("checks", "retrieval", "relevance", "functions", "adapters", "judges", "verdict"):
-        try:
-            importlib.import_module(f"tracekit.evals.{name}")
-        except ModuleNotFoundError as error:
-            if error.name is None or not error.name.startswith("tracekit.evals."):
-                continue
+    for name in ("checks", "retrieval", "relevance", "judges", "verdict"):
+        importlib.import_module(f"tracekit.evals.{name}")
