@@ -18,11 +18,15 @@ FAULTS = ("429", "500", "garbage", "unfit", "silence")
 
 
 class FlakyJudge:
-    """``answered`` counts what it did; ``share`` is how many of its answers are faults."""
+    """``answered`` counts what it did; ``share`` is how many of its answers are faults. While ``hold`` is cleared it
+    answers nothing; ``asked`` counts every question."""
 
     def __init__(self, seed: int = 1, share: float = 1 / 3) -> None:
         self.answered: Counter[str] = Counter()
         self.share = share
+        self.asked = 0
+        self.hold = threading.Event()
+        self.hold.set()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -46,6 +50,8 @@ def _handler(judge: FlakyJudge) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            judge.asked += 1
+            judge.hold.wait(120)
             chosen = judge.choose()
             try:
                 self._answer(chosen, body)

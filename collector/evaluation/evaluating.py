@@ -71,7 +71,6 @@ class Evaluating:
         until = time.monotonic() + timeout_s
         for worker in self.each:
             worker.stop(max(0.0, until - time.monotonic()))
-        self._judges.close()
 
     def _to_decide(self) -> None:
         self.decide.notify()

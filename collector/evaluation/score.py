@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from collector.evaluation.prepare import Found, Preparing
 from collector.evaluation.rules import Decision, DecisionState, Rule, Subject, subject_of
 from collector.evaluation.scores import annotations_of
 from collector.evaluation.subjects import digest_of
+from collector.evaluation.threads import each
 from collector.model import PICO_USD
 from collector.queue.api import Item
 from collector.queue.retry import SECOND_NS, Poison, RetryPolicy, delay_ns, describe
@@ -87,13 +87,9 @@ class Score:
         self._makers = makers
         self._record = record
         self._clock = clock
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="judge") if threads else None
+        self._threads = threads
         # The worker calls again with what it does not know to be settled.
         self._settled: deque[tuple[int, str]] = deque(maxlen=1_024)
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def __call__(self, items: Sequence[Item]) -> None:
         rules = {rule.id: rule for rule in self._store.rules()}
@@ -112,23 +108,21 @@ class Score:
                 done.append(found)
         preparing = Preparing(self._store)
         preparing.load([one.subject for one in work])
-        if self._pool is None:
+        if not self._threads:
             done += [self._evaluated(one, preparing) for one in work]
             self._conclude(done)
             return
         self._conclude(done)
-        self._in_threads(self._pool, work, preparing)
+        self._in_threads(work, preparing)
 
-    def _in_threads(self, pool: ThreadPoolExecutor, work: Sequence[Work], preparing: Preparing) -> None:
+    def _in_threads(self, work: Sequence[Work], preparing: Preparing) -> None:
         found = [(one, preparing.found(one.rule, one.subject)) for one in work]
-        waiting = [pool.submit(self._with_found, one, what) for one, what in found]
         fault: BaseException | None = None
-        for future in as_completed(waiting):
-            error = future.exception()
-            if error is None:
-                self._conclude([future.result()])
+        for result in each(found, lambda pair: self._with_found(*pair), self._threads):
+            if isinstance(result, BaseException):
+                fault = fault or result
             else:
-                fault = fault or error
+                self._conclude([result])
         if fault is not None:
             raise fault
 
