@@ -54,5 +54,5 @@ def _load() -> None:
     """Import the modules that register something."""
     import importlib
 
-    for name in ("checks", "retrieval", "relevance", "judges", "verdict"):
+    for name in ("checks", "retrieval", "relevance", "functions", "adapters", "judges", "verdict"):
         importlib.import_module(f"tracekit.evals.{name}")
