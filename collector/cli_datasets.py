@@ -10,14 +10,12 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from collector.cli_options import DatabaseUrl, Json, settings_of
+from collector.cli_options import DatabaseUrl, Json, fail, opened_store
 
 dataset_app = typer.Typer(
     help="Examples to try applications with, in versions.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -56,7 +54,7 @@ def list_(
     """Every dataset, or the versions of one."""
     from collector.api.dataset_render import dataset_json, version_json
 
-    with _store(database_url) as store:
+    with opened_store(database_url, *_faults()) as store:
         if name is None:
             items = [dataset_json(one) for one in store.list_datasets()]
             columns: tuple[str, ...] = ("name", "version", "example_count", "updated_at", "description")
@@ -80,7 +78,7 @@ def create(
     """Make a dataset, empty."""
     from collector.datasets.model import Dataset, check_name
 
-    with _store(database_url) as store:
+    with opened_store(database_url, *_faults()) as store:
         new = Dataset(secrets.token_bytes(16), check_name(name), description)
         store.add_dataset(new, now_ns=time.time_ns()).result()
     print(f"made {name}; fill it: tracekit dataset import {name} FILE")
@@ -127,14 +125,14 @@ def import_(
 
     kind = file.suffix.lower().removeprefix(".")
     if kind not in READERS:
-        _fail(f"{file}: its name must end in {', '.join(f'.{one}' for one in READERS)}")
+        fail(f"{file}: its name must end in {', '.join(f'.{one}' for one in READERS)}")
     try:
         columns = Columns(tuple(input_ or ()), tuple(expected or ()), split)
         examples = READERS[kind](file.read_bytes(), columns)
     except OSError as error:
-        _fail(f"{file}: {error.strerror}")
+        fail(f"{file}: {error.strerror}")
     except BadFile as fault:
-        _fail(*(f"{file}{f':{line}' if line else ''}: {text}" for line, text in fault.faults))
+        fail(*(f"{file}{f':{line}' if line else ''}: {text}" for line, text in fault.faults))
     change = Change(add=tuple(examples), replace=replace, deduplicate=deduplicate, note=note)
     _change(name, change, database_url)
 
@@ -159,7 +157,7 @@ def export(
     """Write a version to a file or a folder, or store it in Phoenix or LangSmith. Without FILE, to standard output."""
     from collector.api.datasets import all_examples
 
-    with _store(database_url) as store:
+    with opened_store(database_url, *_faults()) as store:
         dataset = store.dataset(name)
         examples = all_examples(store, name, version, split)
     if to is not None:
@@ -170,9 +168,9 @@ def export(
     try:
         found = exported("dvc" if dvc is not None else format_, name, examples)
     except ModuleNotFoundError as error:
-        _fail(f"this format needs {error.name}: install tracekit-llm[archive]")
+        fail(f"this format needs {error.name}: install tracekit-llm[archive]")
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     _write(found, dvc if dvc is not None else out, folder=dvc is not None or len(found.files) > 1)
     if found.skipped:
         print(f"tracekit: left out {found.skipped} examples that say nothing of what is right", file=sys.stderr)
@@ -189,7 +187,7 @@ def diff(
     """What was added, removed and changed between two versions."""
     from collector.api.datasets import difference
 
-    with _store(database_url) as store:
+    with opened_store(database_url, *_faults()) as store:
         found = difference(store, name, before, after)
     if as_json:
         print(json.dumps(found))
@@ -216,11 +214,11 @@ def tag(
     """Give a version a name; another version loses it."""
     from collector.datasets.model import check_tag
 
-    with _store(database_url) as store:
+    with opened_store(database_url, *_faults()) as store:
         check_tag(tag)
         if remove:
             if not store.untag(name, tag).result():
-                _fail(f"no version of {name} has the tag {tag}")
+                fail(f"no version of {name} has the tag {tag}")
             print(f"removed {tag}")
             return
         number = store.version_of(name, version).version
@@ -229,7 +227,7 @@ def tag(
 
 
 def _change(name: str, change: Any, database_url: str | None) -> None:
-    with _store(database_url) as store:
+    with opened_store(database_url, *_faults()) as store:
         before = store.dataset(name)
         changed = store.change_examples(name, change, now_ns=time.time_ns()).result()
     if before is not None and changed.version == before.version:
@@ -247,19 +245,19 @@ def _upload(to: str, endpoint: str | None, api_key: str | None, dataset: Any, ex
     from collector.forwarding.credentials import NoSecret, resolved
 
     if endpoint is None:
-        _fail("--to needs --endpoint")
+        fail("--to needs --endpoint")
     if api_key is not None and not api_key.startswith(REFERENCES):
-        _fail("--api-key: say where it is found, env:NAME or file:/path; never the key itself")
+        fail("--api-key: say where it is found, env:NAME or file:/path; never the key itself")
     try:
         secrets_ = resolved(Destination("", "phoenix", str(endpoint), api_key), os.environ)
         print(upload(to, str(endpoint), secrets_.get("api_key"), dataset, examples))
     except (NoSecret, UploadFailed, ValueError) as error:
-        _fail(str(error), code=1)
+        fail(str(error), code=1)
 
 
 def _write(found: Any, out: Path | None, *, folder: bool) -> None:
     if folder and out is None:
-        _fail("this format is a folder: say where")
+        fail("this format is a folder: say where")
     try:
         if out is None:
             sys.stdout.buffer.write(*found.files.values())
@@ -269,7 +267,7 @@ def _write(found: Any, out: Path | None, *, folder: bool) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
     except OSError as error:
-        _fail(f"{out}: {error.strerror}")
+        fail(f"{out}: {error.strerror}")
     print(f"wrote {', '.join(str(out / path) if folder else str(out) for path in found.files)}", file=sys.stderr)
 
 
@@ -279,7 +277,7 @@ def _value(text: str, flag: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        _fail(f"{flag}: is no JSON: {error}")
+        fail(f"{flag}: is no JSON: {error}")
 
 
 def _short(value: Any) -> str:
@@ -302,29 +300,10 @@ def _table(items: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     (console if console.is_terminal else Console(width=240)).print(table)
 
 
-@contextmanager
-def _store(database_url: str | None) -> Iterator[Any]:
-    from collector.app import open_database
+def _faults() -> tuple[type[Exception], ...]:
+    """What datasets raise for what a user asked."""
     from collector.datasets.model import Invalid
     from collector.datasets.plan import NotThere, TooMany
-    from collector.storage.api import StorageError
     from collector.storage.datasets_api import DatasetNameTaken, VersionConflict
 
-    try:
-        store = open_database(settings_of({"database_url": database_url}, None))
-    except StorageError as error:
-        _fail(str(error))
-    try:
-        yield store
-    except Invalid as error:
-        _fail(f"{error.field}: {error}" if error.field else str(error))
-    except (StorageError, NotThere, TooMany, DatasetNameTaken, VersionConflict) as error:
-        _fail(str(error))
-    finally:
-        store.close()
-
-
-def _fail(*lines: str, code: int = 2) -> Any:
-    for line in lines:
-        print(f"tracekit: {line}", file=sys.stderr)
-    raise typer.Exit(code)
+    return Invalid, NotThere, TooMany, DatasetNameTaken, VersionConflict

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from collector.cli_options import DatabaseUrl, Json, settings_of
+from collector.cli_options import DatabaseUrl, Json, fail, opened_store, pairs, settings_in
 
 destination_app = typer.Typer(help="Where spans are sent on to.", no_args_is_help=True, rich_markup_mode="markdown")
 forward_app = typer.Typer(help="What waits for destinations, and what they refused.", no_args_is_help=True)
@@ -67,25 +64,25 @@ def add(
         "kind": kind,
         "endpoint": endpoint,
         "api_key": api_key,
-        "headers": _pairs(header, "--header"),
+        "headers": pairs(header, "--header"),
         "projects": project or [],
         "filter": filter_,
         "sample_rate": sample,
         "masking": None if not mask else {} if mask == ["all"] else {"patterns": mask},
-        "options": {key: _value(value) for key, value in _pairs(option, "--option").items()},
+        "options": settings_in(option, "--option"),
     }
     try:
         from_ns = None if since in (None, "now") else time_of(str(since), now)
         destination = destination_of({key: value for key, value in given.items() if value is not None})
     except FaultySettings as faulty:
-        _fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
+        fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
     except ValueError as error:
-        _fail(f"--from: {error}")
-    with _store(database_url) as store:
+        fail(f"--from: {error}")
+    with opened_store(database_url) as store:
         try:
             store.add_destination(destination, from_ns=from_ns, now_ns=now).result()
         except NameTaken as error:
-            _fail(f"{error}; remove it first, or choose another name")
+            fail(f"{error}; remove it first, or choose another name")
     print(f"added {name}; try it: tracekit destination test {name}")
 
 
@@ -110,9 +107,9 @@ def resume(name: Name, database_url: DatabaseUrl = None) -> None:
 @destination_app.command()
 def remove(name: Name, database_url: DatabaseUrl = None) -> None:
     """Forget the destination and everything that waits for it."""
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         if _named(store, name).source == "config":
-            _fail(f"{name} is in the collector's configuration file: take it out there first, or pause it")
+            fail(f"{name} is in the collector's configuration file: take it out there first, or pause it")
         store.remove_destination(name).result()
     print(f"removed {name}")
 
@@ -122,11 +119,11 @@ def test(name: Name, database_url: DatabaseUrl = None) -> None:
     """Ask the destination whether it answers and takes the key. Secrets are looked up where this command runs."""
     from collector.api.destinations import checked
 
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         destination = _named(store, name)
     answered, detail = asyncio.run(checked(destination))
     if not answered:
-        _fail(f"{name}: {detail}", code=1)
+        fail(f"{name}: {detail}", code=1)
     print(f"{name}: {detail}")
 
 
@@ -150,8 +147,8 @@ def replay(
     try:
         window = {"from_ns": time_of(from_, now), "to_ns": time_of(to, now)}
     except ValueError as error:
-        _fail(str(error))
-    with _store(database_url) as store:
+        fail(str(error))
+    with opened_store(database_url) as store:
         _named(store, destination)
         spans = store.replay(destination, **window, now_ns=now).result()
     print(f"{spans} spans are sent to {destination} again")
@@ -160,7 +157,7 @@ def replay(
 @forward_app.command()
 def retry(name: Name, database_url: DatabaseUrl = None) -> None:
     """Try again what the destination refused."""
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         _named(store, name)
         print(f"{store.revive_buried(name).result()} items wait again")
 
@@ -168,7 +165,7 @@ def retry(name: Name, database_url: DatabaseUrl = None) -> None:
 @forward_app.command()
 def drop(name: Name, database_url: DatabaseUrl = None) -> None:
     """Forget what the destination refused. It stays stored here."""
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         _named(store, name)
         print(f"{store.drop_buried(name).result()} items dropped")
 
@@ -176,7 +173,7 @@ def drop(name: Name, database_url: DatabaseUrl = None) -> None:
 def _show(database_url: str | None, *, as_json: bool, buried: bool = False) -> None:
     from collector.api.destination_render import buried_json, status_json
 
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         statuses = store.destination_statuses(now_ns=time.time_ns())
         refused = {
             one.destination.name: [
@@ -230,9 +227,9 @@ def _table(statuses: list[Any]) -> None:
 
 
 def _set_state(name: str, state: str, database_url: str | None) -> None:
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         if store.change_destination(name, {"state": state}, now_ns=time.time_ns()).result() is None:
-            _fail(_unknown(store, name))
+            fail(_unknown(store, name))
     print(f"{name} is {state}")
 
 
@@ -240,51 +237,9 @@ def _named(store: Any, name: str) -> Any:
     for destination in store.destinations():
         if destination.name == name:
             return destination
-    _fail(_unknown(store, name))
+    fail(_unknown(store, name))
 
 
 def _unknown(store: Any, name: str) -> str:
     names = ", ".join(one.name for one in store.destinations())
     return f"there is no destination {name}; there are {names}" if names else "there are no destinations"
-
-
-def _pairs(given: list[str] | None, flag: str) -> dict[str, str]:
-    found = {}
-    for pair in given or ():
-        name, separator, value = pair.partition("=")
-        if not separator or not name or not value:
-            _fail(f"{flag}: write NAME=VALUE")
-        found[name] = value
-    return found
-
-
-def _value(text: str) -> Any:
-    """A number or a boolean where the text is one."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return text
-    return found if isinstance(found, int | float | bool) else text
-
-
-@contextmanager
-def _store(database_url: str | None) -> Iterator[Any]:
-    from collector.app import open_database
-    from collector.storage.api import StorageError
-
-    try:
-        store = open_database(settings_of({"database_url": database_url}, None))
-    except StorageError as error:
-        _fail(str(error))
-    try:
-        yield store
-    except StorageError as error:
-        _fail(str(error))
-    finally:
-        store.close()
-
-
-def _fail(*lines: str, code: int = 2) -> Any:
-    for line in lines:
-        print(f"tracekit: {line}", file=sys.stderr)
-    raise typer.Exit(code)

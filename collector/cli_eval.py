@@ -7,17 +7,12 @@ They work on the collector's database, whether it runs or not: a running collect
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from collector.cli_options import DatabaseUrl, Json, settings_of
+from collector.cli_options import DatabaseUrl, Json, fail, opened_store, settings_in
 
 eval_app = typer.Typer(
     help="Scores: rules over what is stored. For experiments see **tracekit eval run --help**.",
@@ -67,21 +62,21 @@ def add(
     budget = {"usd": budget_usd, "calls": budget_calls}
     given: dict[str, Any] = {
         "name": name,
-        "evaluator": {"type": evaluator, **_pairs(set_, "--set")},
+        "evaluator": {"type": evaluator, **settings_in(set_, "--set")},
         "target": target,
         "filter": filter_,
         "sample_rate": sample,
-        "judge": _pairs(judge, "--judge") or None,
+        "judge": settings_in(judge, "--judge") or None,
         "budget": budget,
         "projects": project or None,
     }
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         try:
             store.add_rule(rule_of(given), now_ns=time.time_ns()).result()
         except FaultyRule as faulty:
-            _fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
+            fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
         except NameTaken as error:
-            _fail(f"{error}; remove it first, or choose another name")
+            fail(f"{error}; remove it first, or choose another name")
     print(f"added {name}; what was stored before: tracekit eval backfill {name} --from 7d")
 
 
@@ -90,7 +85,7 @@ def list_(database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """Every rule, and what was decided by it."""
     from collector.api.rule_render import status_json
 
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         counts = store.rule_counts()
         items = [status_json(rule, counts.get((rule.id, rule.version))) for rule in store.rules()]
     if as_json:
@@ -116,9 +111,9 @@ def resume(name: Name, database_url: DatabaseUrl = None) -> None:
 @rule_app.command()
 def remove(name: Name, database_url: DatabaseUrl = None) -> None:
     """Forget the rule and its decisions. Its scores stay."""
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         if _named(store, name).source == "config":
-            _fail(f"{name} is in the collector's configuration file: take it out there first, or pause it")
+            fail(f"{name} is in the collector's configuration file: take it out there first, or pause it")
         store.remove_rule(name).result()
     print(f"removed {name}")
 
@@ -137,8 +132,8 @@ def explain(
     try:
         wanted = params.identifier("TRACE_ID", trace_id, 16)
     except params.Faulty as faulty:
-        _fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
-    with _store(database_url) as store:
+        fail(*(f"{field}: {detail}" for field, detail in faulty.faults.items()))
+    with opened_store(database_url) as store:
         found = explanation_json(explained(store, wanted, now_ns=time.time_ns()))
     if as_json:
         print(json.dumps(found))
@@ -164,8 +159,8 @@ def retry(
 
     wanted: list[Any] = state or ["failed", "over_budget"]
     if not set(wanted) <= set(DECISION_STATES):
-        _fail(f"--state: must be one of {', '.join(DECISION_STATES)}")
-    with _store(database_url) as store:
+        fail(f"--state: must be one of {', '.join(DECISION_STATES)}")
+    with opened_store(database_url) as store:
         rule, count = _named(store, name), 0
         while part := store.retry_decisions(rule, wanted, now_ns=time.time_ns()).result():
             count += part
@@ -197,8 +192,8 @@ def backfill(
     try:
         from_ns, to_ns = time_of(from_, now), time_of(to, now)
     except ValueError as error:
-        _fail(str(error))
-    with _store(database_url) as store:
+        fail(str(error))
+    with opened_store(database_url) as store:
         rule = _named(store, name)
         paused = next((one for one in store.backfills(rule.id) if one.state == "paused"), None)
         if paused is not None and (yes or typer.confirm(f"resume the paused one ({paused.seen} traces done)?")):
@@ -288,7 +283,7 @@ def _table(items: list[dict[str, Any]]) -> None:
 
 
 def _set_state(name: str, state: str, database_url: str | None) -> None:
-    with _store(database_url) as store:
+    with opened_store(database_url) as store:
         _named(store, name)
         store.change_rule(name, {"state": state}, now_ns=time.time_ns()).result()
     print(f"{name} is {state}")
@@ -297,45 +292,5 @@ def _set_state(name: str, state: str, database_url: str | None) -> None:
 def _named(store: Any, name: str) -> Any:
     names = {rule.name: rule for rule in store.rules()}
     if name not in names:
-        _fail(f"there is no rule {name}; there are {', '.join(names)}" if names else "there are no rules")
+        fail(f"there is no rule {name}; there are {', '.join(names)}" if names else "there are no rules")
     return names[name]
-
-
-def _pairs(given: list[str] | None, flag: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for pair in given or ():
-        name, separator, text = pair.partition("=")
-        if not separator or not name:
-            _fail(f"{flag}: write NAME=VALUE")
-        try:
-            found[name] = json.loads(text)
-        except ValueError:
-            found[name] = text
-    return found
-
-
-@contextmanager
-def _store(database_url: str | None) -> Iterator[Any]:
-    from collector.app import open_database
-    from collector.evaluation.makers import allow_functions
-    from collector.storage.api import StorageError
-
-    file = os.environ.get("TRACEKIT_CONFIG")
-    settings = settings_of({"database_url": database_url}, Path(file) if file else None)
-    allow_functions(settings.evaluators_dir)
-    try:
-        store = open_database(settings)
-    except StorageError as error:
-        _fail(str(error))
-    try:
-        yield store
-    except StorageError as error:
-        _fail(str(error))
-    finally:
-        store.close()
-
-
-def _fail(*lines: str, code: int = 2) -> Any:
-    for line in lines:
-        print(f"tracekit: {line}", file=sys.stderr)
-    raise typer.Exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -27,7 +28,7 @@ from collector.storage.evaluation_api import (
 )
 
 
-class MemoryEvaluation:
+class MemoryEvaluation(ABC):
     # What the store itself has.
     queue: Any
     _annotations: dict[bytes, Annotation]
@@ -42,8 +43,9 @@ class MemoryEvaluation:
         self._spending: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         self._rules_lock = threading.RLock()
 
+    @abstractmethod
     def _put_all(self, annotations: Sequence[Annotation]) -> list[Annotation]:
-        raise NotImplementedError
+        """Store annotations, as ``put_annotations`` does."""
 
     def rules(self) -> list[Rule]:
         with self._rules_lock:
