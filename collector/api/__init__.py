@@ -18,6 +18,7 @@ from collector.api.handlers import Handlers
 from collector.api.page import docs_page
 from collector.api.problems import problems
 from collector.api.queue import QueueApi
+from collector.api.reviews import Reviews
 from collector.api.rules import Rules
 from collector.receivers.body import ByteBudget
 from collector.storage.annotations_api import AnnotationStore
@@ -52,6 +53,7 @@ def build_api(
         *Datasets(store, calls).routes(),
         *Experiments(store, calls).routes(),
         *Rules(store, calls).routes(),
+        *Reviews(store, calls).routes(),
         Route("/openapi.json", handlers.openapi),
     ]
     return [Mount("/api/v1", routes=version_1, middleware=[problems()]), Route("/api/docs", docs_page)]

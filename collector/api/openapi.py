@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from collector.api import dataset_schemas, destination_schemas, experiment_schemas, params, rule_schemas
+from collector.api import dataset_schemas, destination_schemas, experiment_schemas, params, review_schemas, rule_schemas
 from collector.api.operations import operation, path, query
 from collector.api.schemas import SCHEMAS, SPAN_ID, TEXT, TRACE_ID
 from collector.filters.parse import MAX_CHARS
@@ -151,6 +151,7 @@ _PATHS: Final[dict[str, Any]] = {name: {"get": one} for name, one in _GETS.items
     **dataset_schemas.PATHS,
     **experiment_schemas.PATHS,
     **rule_schemas.PATHS,
+    **review_schemas.PATHS,
 }
 
 DOCUMENT: Final[dict[str, Any]] = {
@@ -170,7 +171,8 @@ DOCUMENT: Final[dict[str, Any]] = {
         | destination_schemas.SCHEMAS
         | dataset_schemas.SCHEMAS
         | experiment_schemas.SCHEMAS
-        | rule_schemas.SCHEMAS,
+        | rule_schemas.SCHEMAS
+        | review_schemas.SCHEMAS,
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     },
 }

@@ -18,6 +18,7 @@ from collector.storage.datasets_api import DatasetStore
 from collector.storage.evaluation_api import EvaluationStore
 from collector.storage.forward_api import ForwardStore
 from collector.storage.projects_api import ProjectStore
+from collector.storage.reviews_api import ReviewStore
 from collector.storage.runs_api import RunStore
 
 
@@ -265,6 +266,7 @@ class Store(
     ForwardStore,
     EvaluationStore,
     DatasetStore,
+    ReviewStore,
     Protocol,
 ):
     """One engine's whole. Running the queue's consumers is the composition root's business, not the store's."""

@@ -33,6 +33,7 @@ from collector.storage.memory_datasets import MemoryDatasets
 from collector.storage.memory_evaluation import MemoryEvaluation
 from collector.storage.memory_forward import MemoryForward
 from collector.storage.memory_projects import MemoryProjects
+from collector.storage.memory_reviews import MemoryReviews
 from collector.storage.memory_runs import MemoryRuns
 from collector.storage.memory_usage import Group, group_value, in_range, usage_row
 from collector.storage.originals import attach
@@ -48,7 +49,9 @@ class _Original:
     words: list[set[str]] = field(default_factory=list)
 
 
-class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects, MemoryEvaluation, MemoryDatasets):
+class MemoryStore(
+    MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects, MemoryEvaluation, MemoryDatasets, MemoryReviews
+):
     """``Store`` and ``SummaryStore`` over dicts. Each batch puts an item for each consumer on ``queue``; without one,
     every claim counts as ours."""
 
@@ -59,6 +62,7 @@ class MemoryStore(MemoryForward, MemoryAnnotations, MemoryRuns, MemoryProjects, 
         MemoryForward.__init__(self)
         MemoryEvaluation.__init__(self)
         MemoryDatasets.__init__(self)
+        MemoryReviews.__init__(self)
         self.queue = queue
         self._consumers = tuple(consumers)
         self._subscribers: list[Callable[[], None]] = []

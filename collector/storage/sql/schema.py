@@ -11,11 +11,11 @@ from typing import Final
 from sqlalchemy import Connection, Engine, inspect, text
 
 from collector.storage.api import CannotOpen, SchemaTooNew
-from collector.storage.sql import dataset_tables, search  # noqa: F401 - its tables join the metadata
+from collector.storage.sql import dataset_tables, review_tables, search  # noqa: F401 - its tables join the metadata
 from collector.storage.sql.tables import metadata
 
 #: Revisions of ``collector/storage/migrations``, oldest first; the last one is what ``tables`` says.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD: Final = REVISIONS[-1]
 
 #: Any number, the same in every program that starts on this database.

@@ -24,6 +24,7 @@ from collector.storage.sql.forward import SqlForward
 from collector.storage.sql.projects import SqlProjects
 from collector.storage.sql.queue import SqlQueue
 from collector.storage.sql.reader import SqlTraceReader
+from collector.storage.sql.reviews import SqlReviews
 from collector.storage.sql.run_writer import SqlRunWriter
 from collector.storage.sql.runs import SqlRuns
 from collector.storage.sql.summaries import SqlSummaries
@@ -49,6 +50,7 @@ class SqlStore(
     SqlEvaluation,
     SqlDatasets,
     SqlExperiments,
+    SqlReviews,
 ):
     """``Store`` and ``SummaryStore``. ``queue`` holds one item per transaction for each of ``consumers``."""
 
