@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.storage.api import Reader, StorageError
 from dashboards.pages.costs import Costs
+from dashboards.pages.evaluation import Evaluation, EvaluationPageStore
 from dashboards.pages.operations import Operations, OperationsStore
 from dashboards.pages.trace import TracePage
 from dashboards.pages.traces import TraceList
@@ -37,14 +38,21 @@ _HEADERS: Final = {
 
 
 def build_dashboards(
-    reader: Reader, *, operations: OperationsStore | None = None, clock: Callable[[], int] = time.time_ns
+    reader: Reader,
+    *,
+    operations: OperationsStore | None = None,
+    evaluation: EvaluationPageStore | None = None,
+    clock: Callable[[], int] = time.time_ns,
 ) -> ASGIApp:
-    """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list. The
-    Operations page is there with ``operations``; what it does goes to the collector's API, at the same host."""
-    site = Site(reader, clock, operations is not None)
+    """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list.
+    Operations is there with ``operations``, Evaluation with ``evaluation``; what they do goes to the collector's API,
+    at the same host."""
+    site = Site(reader, clock, operations is not None, evaluated=evaluation is not None)
     pages: list[Page] = [TraceList(site), TracePage(site), Costs(site)]
     if operations is not None:
         pages.append(Operations(site, operations))
+    if evaluation is not None:
+        pages.append(Evaluation(site, evaluation))
     routes = [Route("/", _home), site.assets.route(), *(route for page in pages for route in page.routes())]
     faults = _Faults(site)
     app = Starlette(

@@ -29,11 +29,13 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 @dataclass
 class Site:
-    """``clock`` gives nanoseconds since the epoch. ``operated``: whether there is an Operations page."""
+    """``clock`` gives nanoseconds since the epoch. ``operated``, ``evaluated``: whether there is
+    an Operations, an Evaluation page."""
 
     reader: Reader
     clock: Callable[[], int]
     operated: bool = False
+    evaluated: bool = False
     assets: Assets = field(default_factory=Assets)
 
     async def read(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -64,6 +66,7 @@ class Site:
             asset=lambda name: root + self.assets.path(name),
             now=self.clock(),
             operated=self.operated,
+            evaluated=self.evaluated,
         )
         # a lone surrogate in stored text must not cost the page
         body = text.encode("utf-8", "replace")

@@ -1,0 +1,96 @@
+"""What is evaluated, and how it goes: ``/evaluation``, and ``/evaluation/NAME`` for one rule.
+
+Both are refreshed by asking for their live part; what is done from them goes to the JSON API (static/js/evaluation.js).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.evaluation.rules import Rule
+from collector.queue.api import Queue, QueueStats
+from collector.storage.datasets_api import DatasetStore
+from collector.storage.evaluation_api import BACKFILL, DECIDE, JUDGE, SCORE, RuleStore, scorer_of
+from dashboards import evaluation as view
+from dashboards.site import Site
+
+#: Failed decisions that a rule's page lists: the latest.
+MAX_FAILED: Final = 50
+_QUEUES: Final = (DECIDE, SCORE, JUDGE, BACKFILL)
+
+
+class EvaluationPageStore(RuleStore, Protocol):
+    """What this page reads besides what every page does."""
+
+    @property
+    def queue(self) -> Queue: ...
+
+
+class Evaluation:
+    """``datasets``: whose experiments are listed below the rules."""
+
+    def __init__(self, site: Site, store: EvaluationPageStore, datasets: DatasetStore | None = None) -> None:
+        self._site = site
+        self._store = store
+        self._datasets = datasets
+
+    def routes(self) -> list[Route]:
+        return [Route("/evaluation", self.all), Route("/evaluation/{name}", self.one)]
+
+    async def all(self, request: Request) -> Response:
+        shown = await self._site.read(self._all)
+        template = "_rules.html" if _is_live(request) else "evaluation.html"
+        return self._site.html(request, template, active="evaluation", **shown)
+
+    async def one(self, request: Request) -> Response:
+        shown = await self._site.read(self._one, request.path_params["name"])
+        if shown is None:
+            raise HTTPException(404)
+        template = "_rule.html" if _is_live(request) else "rule.html"
+        return self._site.html(request, template, active="evaluation", **shown)
+
+    def _stats(self) -> dict[str, QueueStats]:
+        now = self._site.clock()
+        return {name: self._store.queue.stats(name, now_ns=now) for name in _QUEUES}
+
+    def _spent(self, rule: Rule) -> tuple[int, int]:
+        return (0, 0) if rule.judge is None else self._store.spent(rule.id, view.day_of(self._site.clock()))
+
+    def _all(self) -> dict[str, Any]:
+        rules, counts, stats = self._store.rules(), self._store.rule_counts(), self._stats()
+        rows = [
+            view.row(rule, counts.get((rule.id, rule.version)), self._spent(rule), _lag(rule, stats)) for rule in rules
+        ]
+        return {"rows": rows, "figures": view.figures(rules, counts, list(stats.values())), "states": view.STATES}
+
+    def _one(self, name: str) -> dict[str, Any] | None:
+        rule = next((one for one in self._store.rules() if one.name == name), None)
+        if rule is None:
+            return None
+        counts, spent = self._store.rule_counts(), self._spent(rule)
+        found = self._store.decisions_of(rule.id, state="failed", limit=MAX_FAILED)
+        row = view.row(rule, counts.get((rule.id, rule.version)), spent, _lag(rule, self._stats()))
+        return {
+            "row": row,
+            "figures": view.head(row),
+            "settings": view.settings(rule, spent),
+            "configured": rule.source == "config",
+            "created_ns": rule.created_ns,
+            "versions": view.versions(self._store.rule_versions(name), rule, counts),
+            "failed": [view.failed(one) for one in found],
+            "cut": len(found) >= MAX_FAILED,
+        }
+
+
+def _lag(rule: Rule, stats: dict[str, QueueStats]) -> int:
+    return max(stats[DECIDE].lag_ns, stats[scorer_of(rule)].lag_ns)
+
+
+def _is_live(request: Request) -> bool:
+    # an address of its own: a browser that goes back must not take the part for the page
+    return request.query_params.get("part") == "live"
