@@ -187,7 +187,7 @@ class Collector:
     def _build_pages(self) -> App:
         from dashboards.app import build_dashboards
 
-        return build_dashboards(self._store, operations=self._store, evaluation=self._store)
+        return build_dashboards(self._store, operations=self._store, evaluation=self._store, datasets=self._store)
 
     async def _healthz(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await respond(send, 200, TEXT, b"ok\n")

@@ -17,7 +17,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.storage.api import Reader, StorageError
+from collector.storage.datasets_api import DatasetStore
 from dashboards.pages.costs import Costs
+from dashboards.pages.datasets import Datasets
 from dashboards.pages.evaluation import Evaluation, EvaluationPageStore
 from dashboards.pages.operations import Operations, OperationsStore
 from dashboards.pages.trace import TracePage
@@ -42,17 +44,20 @@ def build_dashboards(
     *,
     operations: OperationsStore | None = None,
     evaluation: EvaluationPageStore | None = None,
+    datasets: DatasetStore | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> ASGIApp:
     """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list.
-    Operations is there with ``operations``, Evaluation with ``evaluation``; what they do goes to the collector's API,
-    at the same host."""
-    site = Site(reader, clock, operations is not None, evaluated=evaluation is not None)
+    Operations is there with ``operations``, Evaluation with ``evaluation``, Datasets with ``datasets``; what they do
+    goes to the collector's API, at the same host."""
+    site = Site(reader, clock, operations is not None, evaluated=evaluation is not None, collected=datasets is not None)
     pages: list[Page] = [TraceList(site), TracePage(site), Costs(site)]
     if operations is not None:
         pages.append(Operations(site, operations))
     if evaluation is not None:
         pages.append(Evaluation(site, evaluation))
+    if datasets is not None:
+        pages.append(Datasets(site, datasets))
     routes = [Route("/", _home), site.assets.route(), *(route for page in pages for route in page.routes())]
     faults = _Faults(site)
     app = Starlette(

@@ -29,13 +29,14 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 @dataclass
 class Site:
-    """``clock`` gives nanoseconds since the epoch. ``operated``, ``evaluated``: whether there is
-    an Operations, an Evaluation page."""
+    """``clock`` gives nanoseconds since the epoch. ``operated``, ``evaluated``,
+    ``collected``: whether there is an Operations, an Evaluation, a Datasets page."""
 
     reader: Reader
     clock: Callable[[], int]
     operated: bool = False
     evaluated: bool = False
+    collected: bool = False
     assets: Assets = field(default_factory=Assets)
 
     async def read(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -67,6 +68,7 @@ class Site:
             now=self.clock(),
             operated=self.operated,
             evaluated=self.evaluated,
+            collected=self.collected,
         )
         # a lone surrogate in stored text must not cost the page
         body = text.encode("utf-8", "replace")
