@@ -22,6 +22,7 @@ from dashboards.pages.costs import Costs
 from dashboards.pages.datasets import Datasets
 from dashboards.pages.evaluation import Evaluation, EvaluationPageStore
 from dashboards.pages.operations import Operations, OperationsStore
+from dashboards.pages.review import Review
 from dashboards.pages.trace import TracePage
 from dashboards.pages.traces import TraceList
 from dashboards.site import Site, is_fragment
@@ -53,7 +54,7 @@ def build_dashboards(
     site = Site(reader, clock, operations is not None, evaluated=evaluation is not None, collected=datasets is not None)
     pages: list[Page] = [TraceList(site), TracePage(site), Costs(site)]
     if operations is not None:
-        pages.append(Operations(site, operations))
+        pages += [Operations(site, operations), Review(site)]
     if evaluation is not None:
         pages.append(Evaluation(site, evaluation))
     if datasets is not None:
