@@ -21,6 +21,7 @@ from collector.storage.datasets_api import DatasetStore
 from dashboards.pages.costs import Costs
 from dashboards.pages.datasets import Datasets
 from dashboards.pages.evaluation import Evaluation, EvaluationPageStore
+from dashboards.pages.experiments import Experiments
 from dashboards.pages.operations import Operations, OperationsStore
 from dashboards.pages.review import Review
 from dashboards.pages.trace import TracePage
@@ -56,9 +57,9 @@ def build_dashboards(
     if operations is not None:
         pages += [Operations(site, operations), Review(site)]
     if evaluation is not None:
-        pages.append(Evaluation(site, evaluation))
+        pages.append(Evaluation(site, evaluation, datasets))
     if datasets is not None:
-        pages.append(Datasets(site, datasets))
+        pages += [Datasets(site, datasets), Experiments(site, datasets)]
     routes = [Route("/", _home), site.assets.route(), *(route for page in pages for route in page.routes())]
     faults = _Faults(site)
     app = Starlette(

@@ -14,13 +14,17 @@ from starlette.routing import Route
 
 from collector.evaluation.rules import Rule
 from collector.queue.api import Queue, QueueStats
-from collector.storage.datasets_api import DatasetStore
+from collector.storage.api import BadCursor
+from collector.storage.datasets_api import DatasetStore, ExperimentQuery
 from collector.storage.evaluation_api import BACKFILL, DECIDE, JUDGE, SCORE, RuleStore, scorer_of
 from dashboards import evaluation as view
+from dashboards import experiments
 from dashboards.site import Site
 
 #: Failed decisions that a rule's page lists: the latest.
 MAX_FAILED: Final = 50
+#: Experiments on one page.
+MAX_EXPERIMENTS: Final = 50
 _QUEUES: Final = (DECIDE, SCORE, JUDGE, BACKFILL)
 
 
@@ -43,7 +47,11 @@ class Evaluation:
         return [Route("/evaluation", self.all), Route("/evaluation/{name}", self.one)]
 
     async def all(self, request: Request) -> Response:
-        shown = await self._site.read(self._all)
+        cursor = request.query_params.get("cursor") or None
+        try:
+            shown = await self._site.read(self._all, cursor)
+        except BadCursor:
+            raise HTTPException(404) from None
         template = "_rules.html" if _is_live(request) else "evaluation.html"
         return self._site.html(request, template, active="evaluation", **shown)
 
@@ -61,12 +69,20 @@ class Evaluation:
     def _spent(self, rule: Rule) -> tuple[int, int]:
         return (0, 0) if rule.judge is None else self._store.spent(rule.id, view.day_of(self._site.clock()))
 
-    def _all(self) -> dict[str, Any]:
+    def _all(self, cursor: str | None) -> dict[str, Any]:
         rules, counts, stats = self._store.rules(), self._store.rule_counts(), self._stats()
         rows = [
             view.row(rule, counts.get((rule.id, rule.version)), self._spent(rule), _lag(rule, stats)) for rule in rules
         ]
-        return {"rows": rows, "figures": view.figures(rules, counts, list(stats.values())), "states": view.STATES}
+        shown = {"rows": rows, "figures": view.figures(rules, counts, list(stats.values())), "states": view.STATES}
+        return {**shown, **self._experiments(cursor)}
+
+    def _experiments(self, cursor: str | None) -> dict[str, Any]:
+        if self._datasets is None:
+            return {"experiments": None, "next_cursor": None, "cursor": None}
+        page = self._datasets.list_experiments(ExperimentQuery(limit=MAX_EXPERIMENTS, cursor=cursor))
+        rows = [experiments.row(one) for one in page.items]
+        return {"experiments": rows, "next_cursor": page.next_cursor, "cursor": cursor}
 
     def _one(self, name: str) -> dict[str, Any] | None:
         rule = next((one for one in self._store.rules() if one.name == name), None)
