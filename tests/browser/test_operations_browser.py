@@ -67,7 +67,7 @@ def buried(stage: Stage, api: Callable[..., Any], sink: SinkProcess, number: int
     root = trace.span("fine", b"", 0, 10**9, {})
     trace.span(POISON, root, 10**6, 10**6, {})
     stage.feed(trace)
-    until(lambda: api("GET", "/picky")["buried"] == 1)
+    until(lambda: api("GET", "/picky")["buried"] == 1, 60)
     return trace_id(number).hex()
 
 

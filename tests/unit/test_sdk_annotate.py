@@ -138,7 +138,7 @@ def test_it_never_blocks_and_counts_what_does_not_fit(network: Network, monkeypa
     monkeypatch.setattr(annotating, "MOST_WAITING", 5)
     network.gate.clear()
     sent = [tracekit.annotate("thumbs", score=1, trace_id=TRACE) for _ in range(20)]
-    assert sent.count(False) in (14, 15)  # one may be under way already
+    assert 10 <= sent.count(False) <= 15  # as many as wait at most may be under way already
     assert annotating.counts()[2] == sent.count(False)
     network.gate.set()
     assert tracekit.flush(10).failed == 0
