@@ -17,7 +17,7 @@ from stage import Stage
 
 API = "/api/v1/destinations"
 DEAD = "http://127.0.0.1:1"
-NUMBER = 24_001
+NUMBER = 26_001
 POISON = "unwelcome"
 
 
