@@ -9,6 +9,7 @@ from tracekit.capture import Capture
 from tracekit.conventions import Conventions
 from tracekit.documents import Document
 from tracekit.semconv import MIME_JSON, MIME_TEXT
+from tracekit.slabs import Kept
 
 CALL_KINDS: Final = frozenset(("llm", "embedding", "reranker"))
 
@@ -35,7 +36,7 @@ class Notes:
         self.conventions = conventions
         self.attributes: dict[str, Any] = {}
         #: values with their JSON, in which there is nothing to mask
-        self.packed: list[tuple[Any, bytes]] = []
+        self.packed: list[tuple[Any, Kept]] = []
 
     @property
     def may_be_a_call(self) -> bool:
@@ -55,7 +56,7 @@ class Notes:
         if self.frozen and self.capture.mask is None:
             for known, packed in self.packed:
                 if known is value:
-                    return packed.decode()
+                    return packed.text()
             return self.capture.json_of_small(value)
         return self.capture.json(value)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tracekit.capture import Capture
 from tracekit.freeze import NODE, SCALARS, NotPlain, shapes_of, size_of_keys
+from tracekit.slabs import Kept, keep
 
 _TEXTS: Final = {str}
 _DICTS: Final = {dict}
@@ -23,7 +24,7 @@ _EVERY: Final = 8
 _LONG: Final = 512
 
 
-def _orjson() -> tuple[Callable[[Any], bytes] | None, Callable[[bytes], Any] | None]:
+def _orjson() -> tuple[Callable[[Any], bytes] | None, Callable[[memoryview], Any] | None]:
     try:
         import orjson
     except ImportError:
@@ -36,7 +37,7 @@ def _orjson() -> tuple[Callable[[Any], bytes] | None, Callable[[bytes], Any] | N
 _dumps, _loads = _orjson()
 
 
-def pack(value: dict[str, Any] | list[Any], capture: Capture) -> bytes | None:
+def pack(value: dict[str, Any] | list[Any], capture: Capture) -> Kept | None:
     """The value's JSON, where it is plain and not too large; None where it must be looked at more closely."""
     if _dumps is None:
         return None
@@ -47,7 +48,7 @@ def pack(value: dict[str, Any] | list[Any], capture: Capture) -> bytes | None:
         packed = _dumps(value)
     except Exception:  # noqa: BLE001 - not plain, too large, changing meanwhile
         return None
-    return packed if len(packed) <= limits.max_chars else None
+    return keep(packed) if len(packed) <= limits.max_chars else None
 
 
 def has_records(value: Any) -> bool:
@@ -55,10 +56,10 @@ def has_records(value: Any) -> bool:
     return type(value) is list and len(value) > _FEW and type(value[0]) is dict
 
 
-def unpack(packed: bytes) -> Any:
+def unpack(packed: Kept) -> Any:
     """A value that was packed; the caller's own."""
     assert _loads is not None
-    return _loads(packed)
+    return _loads(packed.view())
 
 
 def is_clean(value: Any, capture: Capture) -> bool:

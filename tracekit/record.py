@@ -20,6 +20,7 @@ from tracekit.notes import Notes
 from tracekit.outputs import looks_like_an_answer, put_answer, put_documents, read_output, read_response, surely_answers
 from tracekit.packed import has_records, is_clean, pack, unpack
 from tracekit.response import Response
+from tracekit.slabs import Kept
 
 if TYPE_CHECKING:
     from tracekit.runtime import Runtime
@@ -48,12 +49,12 @@ def arguments(span: Span, given: Arguments) -> None:
     read_arguments(span, given)
 
 
-def _kept_arguments(given: Arguments, capture: Capture) -> tuple[Arguments | bytes, int]:
+def _kept_arguments(given: Arguments, capture: Capture) -> tuple[Arguments | Kept, int]:
     """The arguments as nobody else can change them, and about how many characters they make."""
     for value in given.values():
         if type(value) is list and has_records(value):
             packed = pack(given, capture)
-            return (given, freeze_items(given, capture)) if packed is None else (packed, len(packed))
+            return (given, freeze_items(given, capture)) if packed is None else (packed, packed.size)
     return given, freeze_items(given, capture)
 
 
@@ -84,7 +85,7 @@ def _kept(span: Span, value: Any) -> bool:
         return False
     packed = pack(value, span.capture) if type(value) is list and has_records(value) else None
     try:
-        span.kept_output, size = freeze(value, span.capture) if packed is None else (packed, len(packed))
+        span.kept_output, size = freeze(value, span.capture) if packed is None else (packed, packed.size)
     except NotPlain:
         return False
     span.kept_size += size
@@ -99,7 +100,7 @@ def worked_out(
     runtime: Runtime,
     provider: str | None,
     later: Sequence[Callable[[], dict[str, Any]]],
-    given: Arguments | bytes | None,
+    given: Arguments | Kept | None,
     result: Any,
 ) -> dict[str, Any]:
     """The attributes of what a span kept. The same each time."""
@@ -121,7 +122,7 @@ def worked_out(
 
 def _unpacked(notes: Notes, kept: Any) -> Any:
     """A value that was kept. Where it was packed, that is how it is written, unless there is anything to mask in it."""
-    if type(kept) is not bytes:
+    if type(kept) is not Kept:
         return kept
     value = unpack(kept)
     if not is_clean(value, notes.capture):

@@ -30,6 +30,7 @@ from tracekit.notes import CALL_KINDS, Notes
 from tracekit.packed import unpack
 from tracekit.runtime import Runtime, active
 from tracekit.shared import Shared
+from tracekit.slabs import Kept
 from tracekit.stepping import leave
 from tracekit.usage import COUNTS, read_usage, usage_attributes, with_total
 
@@ -55,7 +56,7 @@ class Span(Notes):
     _later: Sequence[Callable[[], dict[str, Any]]] = ()
     _has_output = False
     #: what is to be read later, of which nobody else can change anything, and about how many characters it is
-    kept_arguments: dict[str, Any] | bytes | None = None
+    kept_arguments: dict[str, Any] | Kept | None = None
     kept_output: Any = None
     kept_size = 0
     #: the span itself where it is tracekit's own and can work out attributes when they are read
@@ -246,7 +247,7 @@ class Span(Notes):
         """Read the arguments now."""
         given, self.kept_arguments = self.kept_arguments, None
         if given:
-            read_arguments(self, unpack(given) if type(given) is bytes else given)  # type: ignore[arg-type]
+            read_arguments(self, unpack(given) if type(given) is Kept else given)  # type: ignore[arg-type]
 
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
