@@ -32,6 +32,8 @@ MOST_IDLE_S: Final = 2.0
 #: While ingest is busy, work waits, looking this often, but never longer than the most: the lag stays bounded.
 YIELD_STEP_S: Final = 0.02
 MOST_YIELD_S: Final = 0.5
+#: Each time an item comes back it is handled with a quarter as many others.
+_NARROWER: Final = 2
 
 
 def make_way(busy: Callable[[], bool]) -> None:
@@ -78,6 +80,18 @@ class Settings:
     limit: int = 1
     lease_ns: int = 15 * SECOND_NS
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+def _together(again: Sequence[Item], settings: Settings) -> int:
+    """How many of the first of these are handled together. One of them may be what killed their last workers, so the
+    more often an item came back, the fewer it is taken with, until it cannot take any other down with it."""
+    room = settings.limit
+    for number, item in enumerate(again):
+        last = item.attempts >= settings.retry.attempts
+        room = min(room, 1 if last else max(1, settings.limit >> (_NARROWER * (item.attempts - 1))))
+        if number >= room:
+            return number
+    return len(again)
 
 
 class Worker:
@@ -159,15 +173,15 @@ class Worker:
         self.counters.claimed += len(items)
         first = [item for item in items if item.attempts == 1]
         again = [item for item in items if item.attempts > 1]
-        # One of them may be what killed its last worker: alone, it cannot take the others with it.
-        self._give_back(again[1:])
+        together = _together(again, self._settings)
+        self._give_back(again[together:])
         try:
             self._handle(first)
-            self._handle([item for item in again[:1] if not self._exhausted(item)])
+            self._handle([item for item in again[:together] if not self._exhausted(item)])
         except Pause as pause:
             self.counters.pauses += 1
             self._paused_until_ns = pause.until_ns
-            self._give_back(again[:1])
+            self._give_back(again[:together])
         return len(items)
 
     def _exhausted(self, item: Item) -> bool:

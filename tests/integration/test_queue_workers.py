@@ -196,6 +196,19 @@ def test_an_item_that_kills_its_workers_is_buried_and_takes_no_other_with_it(que
     assert states(queue) == (0, 0, 1)
 
 
+def test_what_many_dead_workers_held_is_not_done_one_by_one(queue: MemoryQueue, clock: Clock) -> None:
+    put(queue, *range(64))
+    work = Work(queue)
+    with pytest.raises(Killed):
+        worker_of(queue, Work(queue, raising(Killed(), 13)), clock, limit=64).run_once()
+    clock.now += Settings().lease_ns
+    heir = worker_of(queue, work, clock, limit=64)
+    while heir.run_once():
+        pass
+    assert sorted(work.done) == list(range(64))
+    assert [len(call) for call in work.calls] == [16, 16, 16, 16]
+
+
 def test_a_started_worker_works_when_it_is_told(queue: MemoryQueue, started: Callable[[Worker], Worker]) -> None:
     work = Work(queue)
     worker = started(worker_of(queue, work))
