@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -14,6 +16,12 @@ def add(collector: CollectorProcess, name: str, **settings: Any) -> None:
     """A destination."""
     answer = collector.post("/api/v1/destinations", json.dumps({"name": name, **settings}).encode(), JSON)
     assert answer.status == 201, answer
+
+
+def command(*arguments: str, url: str) -> None:
+    """``tracekit ARGUMENTS`` over a database."""
+    whole = [sys.executable, "-m", "collector", *arguments, "--database-url", url]
+    subprocess.run(whole, check=True, capture_output=True, timeout=60)
 
 
 def status(collector: CollectorProcess, name: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import gzip
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import grpc
 from collector_process import PROTOBUF, CollectorProcess, answer_of
@@ -23,25 +24,40 @@ _STORED = "SELECT trace_id, count(*) FROM spans GROUP BY trace_id"
 
 def bodies_of(number: int) -> bytes:
     """Request ``number``: four spans of its own trace, and four late ones of the trace before."""
-    own = export_request(number, range(4), attributes={"input.value": "question " * 20})
-    late = export_request(number - 1, range(4, 8)) if number else export_request(number, range(4, 8))
-    return protobuf(own) + protobuf(late)
+    own = _request(number, range(4), attributes={"input.value": "question " * 20})
+    return own + _request(max(0, number - 1), range(4, 8))
 
 
 def spans_of(number: int) -> set[tuple[bytes, bytes]]:
-    own = {(trace_id_of(number), (span + 1).to_bytes(8, "big")) for span in range(4)}
-    return own | {(trace_id_of(max(0, number - 1)), (span + 1).to_bytes(8, "big")) for span in range(4, 8)}
+    own = {(trace_id_of(number), _span_id(number, span + 1)) for span in range(4)}
+    above = max(0, number - 1)
+    return own | {(trace_id_of(above), _span_id(above, span + 1)) for span in range(4, 8)}
+
+
+def _request(trace: int, spans: Iterable[int], **options: Any) -> bytes:
+    message = export_request(trace, spans, **options)
+    for span in message.resource_spans[0].scope_spans[0].spans:
+        span.span_id = _span_id(trace, int.from_bytes(span.span_id))
+        if span.parent_span_id:
+            span.parent_span_id = _span_id(trace, int.from_bytes(span.parent_span_id))
+    return protobuf(message)
+
+
+def _span_id(trace: int, number: int) -> bytes:
+    """No two traces share one, as in life."""
+    return (trace << 8 | number).to_bytes(8, "big")
 
 
 class Load:
     """Four senders, half of them over gRPC. ``acknowledged`` are the numbers of requests that were answered with OK,
-    ``faults`` answers after which an exporter would not send again. Each sender waits ``pause_s`` after a request."""
+    ``faults`` answers after which an exporter would not send again. Each sender waits ``pause_s`` after a request.
+    Requests are numbered from ``first``."""
 
-    def __init__(self, pause_s: float = 0.0) -> None:
+    def __init__(self, pause_s: float = 0.0, first: int = 0) -> None:
         self._pause_s = pause_s
         self.acknowledged: list[int] = []
         self.faults: list[str] = []
-        self._numbers = iter(range(10**9))
+        self._numbers = iter(range(first, 10**9))
         self._again: list[int] = []
         self._lock = threading.Lock()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from collector_process import CollectorProcess, Start, until
-from forwarding_process import MOST_LAG_S, add, drained, sent, status, under_load
+from forwarding_process import MOST_LAG_S, add, command, drained, sent, status, under_load
 from otlp_load import Load
 from otlp_sink_process import SinkProcess
 
@@ -73,7 +71,7 @@ def test_kill_9_of_the_collector_loses_nothing_and_shows_nothing_twice(
     add(collector, "other", kind="otlp", endpoint=other.http)
     add(collector, "sink", kind="otlp", endpoint=sink.grpc, options={"protocol": "grpc"})
     collector.end()
-    _command(tmp_path, "destination", "add", "files", "--kind", "archive", "--endpoint", str(files), url=database_url)
+    command("destination", "add", "files", "--kind", "archive", "--endpoint", str(files), url=database_url)
     moments, load = random.Random(20261125), Load()
     kills = pytestconfig.getoption("--kills")
     for _ in range(kills if kills > 5 else 3):
@@ -116,8 +114,3 @@ def _traces(collector: CollectorProcess) -> list[dict[str, Any]]:
 
     until(settled, 60)
     return found
-
-
-def _command(folder: Path, *arguments: str, url: str) -> None:
-    command = [sys.executable, "-m", "collector", *arguments, "--database-url", url]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
