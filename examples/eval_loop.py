@@ -4,7 +4,9 @@
     python -m examples.eval_loop         # TRACEKIT_ENDPOINT says where the collector is
 
 The application and its "model" are those of ``examples/eval_gate.py``; the judge is the stand-in of
-``examples/judge_standin.py``, so that nothing needs a key. For a model of your own, give the rule its address and name.
+``examples/judge_standin.py``, so that nothing needs a key. ``EVAL_JUDGE_URL`` and ``EVAL_JUDGE_MODEL`` name another
+judge that speaks OpenAI's protocol (``examples/small_model.py`` is one that runs here), ``EVAL_SECONDS`` how long all
+its answers may take.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ COLLECTOR = os.environ.get("TRACEKIT_ENDPOINT", "http://127.0.0.1:4318").rstrip(
 PROJECT = "eval-loop"
 RULE = "grounded-answers"
 DATASET = "eval-loop-failures"
-SECONDS = 60.0
+SECONDS = float(os.environ.get("EVAL_SECONDS", "60"))
 #: Below this a judge's score is a failure.
 GOOD_ENOUGH = 0.75
 
@@ -67,7 +69,8 @@ def add_rule(judge_url: str) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
-    judge = {"model": "gpt-4o-mini", "base_url": judge_url, "timeout_s": 10}
+    model = os.environ.get("EVAL_JUDGE_MODEL", "gpt-4o-mini")
+    judge = {"model": model, "base_url": judge_url, "timeout_s": SECONDS / 6, "max_output_tokens": 200}
     # Experiments are traced in the same project: what they run is no live traffic.
     rule = {"name": RULE, "evaluator": {"type": "faithfulness"}, "projects": [PROJECT], "filter": "name == 'answer'"}
     call("POST", "rules", rule | {"judge": judge, "budget": {"calls": 10_000}})
@@ -108,7 +111,7 @@ def main() -> int:
     tracekit.init(endpoint=COLLECTOR, project=PROJECT)
     judge = JudgeStandIn()
     threading.Thread(target=judge.serve_forever, daemon=True).start()
-    add_rule(judge.base_url)
+    add_rule(os.environ.get("EVAL_JUDGE_URL", judge.base_url))
     asked = questions()
     for question in asked:
         answer(question)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 
+from collector.evaluation.corpora import Corpora
 from collector.evaluation.decide import NOW, DecideStore
 from collector.evaluation.judging import Ledger, OverBudget, Record, Recorded, day_of, recorded
 from collector.evaluation.makers import Makers
@@ -85,6 +86,7 @@ class Score:
     ) -> None:
         self._store = store
         self._makers = makers
+        self._corpora = Corpora(store, clock)
         self._record = record
         self._clock = clock
         self._threads = threads
@@ -172,7 +174,7 @@ class Score:
             content = digest_of(found.prepared.subject, evaluator.version)
             if work.known is not None and work.known.content == content:
                 return Judged("done"), content  # as it is
-            said = evaluator(found.prepared.subject)
+            said = evaluator(self._corpora.given(rule, found.prepared.subject, found.prepared.project))
             about = {
                 "rule": rule.name,
                 "version": rule.version,

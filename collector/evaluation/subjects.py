@@ -20,10 +20,12 @@ MOST: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """``places``: for each of the subject's documents the span it came from and its rank there."""
+    """``places``: for each of the subject's documents the span it came from and its rank there. ``project``: its own,
+    of a session that of its first trace."""
 
     subject: Subject
     places: tuple[tuple[bytes, bytes, int], ...] = ()
+    project: str = ""
 
 
 def of_span(view: TraceView, span: Span) -> Prepared:
@@ -47,7 +49,7 @@ def of_span(view: TraceView, span: Span) -> Prepared:
         cost_usd=_dollars(span.cost),
         **_tokens(span.usage),
     )
-    return Prepared(subject, places)
+    return Prepared(subject, places, view.project)
 
 
 def of_trace(view: TraceView) -> Prepared:
@@ -75,7 +77,7 @@ def of_trace(view: TraceView) -> Prepared:
         cost_usd=_dollars(summary.cost),
         **_tokens(summary.usage),
     )
-    return Prepared(subject, places)
+    return Prepared(subject, places, view.project)
 
 
 def of_session(session_id: str, views: Sequence[TraceView]) -> Prepared:
@@ -107,7 +109,7 @@ def of_session(session_id: str, views: Sequence[TraceView]) -> Prepared:
         cost_usd=_sum([one.cost_usd for one in subjects]),
         model=subjects[-1].model,
     )
-    return Prepared(subject, tuple(place for turn in turns for place in turn.places)[:MOST])
+    return Prepared(subject, tuple(place for turn in turns for place in turn.places)[:MOST], views[0].project)
 
 
 def digest_of(subject: Subject, evaluator_version: str) -> bytes:

@@ -21,11 +21,10 @@ from typing import Any, Final
 from tracekit.evals.api import AnnotatorKind, Judge, RetrievedDocument, Score, Subject
 from tracekit.evals.registry import register
 from tracekit.evals.verdict_local import DEFAULTS, Thresholds, Vectors, local_verdict
-from tracekit.evals.verdict_types import LABELS, MEANING, Label, RagVerdict, case_of
+from tracekit.evals.verdict_types import LABELS, MEANING, NAME, PROJECT, Label, RagVerdict, case_of
 
 __all__ = ["LABELS", "MEANING", "Label", "RagVerdict", "RagVerdictEvaluator", "Thresholds", "rag_verdict"]
 
-NAME: Final = "rag_verdict"
 DOCUMENT_NAME: Final = "rag_document"
 #: raised whenever the same subject may be judged otherwise
 _REVISION: Final = 1
@@ -126,8 +125,9 @@ def _vectors() -> Vectors:
 
 
 def _made(settings: Mapping[str, Any], judge: Judge | None) -> RagVerdictEvaluator:
-    """``mode``: local (default) or judge; ``embeddings``: true or false (default); ``thresholds``: a table."""
-    known = {"mode", "embeddings", "thresholds", "name"}
+    """``mode``: local (default) or judge; ``embeddings``: true or false (default); ``thresholds``: a table; ``corpus``:
+    project (default) or none, what a rule of the collector gives along where the subject says nothing of it."""
+    known = {"mode", "embeddings", "thresholds", "name", "corpus"}
     if unknown := sorted(map(str, set(settings) - known)):
         raise ValueError(f"there is no setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     mode, embeddings, name = (
@@ -137,6 +137,8 @@ def _made(settings: Mapping[str, Any], judge: Judge | None) -> RagVerdictEvaluat
     )
     if mode not in ("local", "judge"):
         raise ValueError("mode: must be local or judge")
+    if settings.get("corpus", PROJECT) not in (PROJECT, "none"):
+        raise ValueError(f"corpus: must be {PROJECT} or none")
     if not isinstance(embeddings, bool):
         raise ValueError("embeddings: must be true or false")
     if not isinstance(name, str) or not 0 < len(name) <= 200:

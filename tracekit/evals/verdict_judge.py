@@ -276,7 +276,7 @@ def _verdict(put: _Asked, said: _Said) -> RagVerdict:
     label = _label(found, said.addresses, uses, missing)
     return RagVerdict(
         label, "", tuple(found), uses, _cells(put, said), "judge", missing if label == "not_retrieved" else (),
-        case.corpus is not None or case.expected_ids is not None,
+        case.knows_corpus,
     )  # fmt: skip
 
 

@@ -136,7 +136,7 @@ class _Local:
         for claim in self.claims:
             self._stand(claim, by_claim[claim.index])
         label, uses, missing = self._label(cells)
-        told = self.case.corpus is not None or self.case.expected_ids is not None
+        told = self.case.knows_corpus
         found = RagVerdict(label, "", tuple(self.sentences), uses, tuple(cells), "local", missing, told, self.cut)
         return replace(found, explanation=explain(found, self.case))
 

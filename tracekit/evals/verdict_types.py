@@ -21,6 +21,10 @@ Relation = Literal["supports", "contradicts", "none"]
 Standing = Literal["supported", "contradicted", "unsupported", "refusal", "filler"]
 
 #: What is looked at, at most. What lies behind is not, and ``RagVerdict.cut`` says so.
+#: the evaluator's type, and the corpus that a rule of the collector gives it
+NAME: Final = "rag_verdict"
+PROJECT: Final = "project"
+
 MAX_SENTENCES: Final = 40
 MAX_DOCUMENTS: Final = 50
 MAX_DOCUMENT: Final = 40_000
@@ -119,7 +123,7 @@ class RagCase:
     """A question, the documents that were retrieved, and the answer. ``expected``: what would be right, if known.
     ``expected_ids``: the documents that hold the answer, by label, none of them where nothing
     holds it; None where nobody said. ``corpus``: other documents
-    of the knowledge base, as far as known; None where none are."""
+    of the knowledge base, as far as known; None where none are; ``partial`` where there may be more."""
 
     question: str
     documents: Sequence[RetrievedDocument]
@@ -128,6 +132,12 @@ class RagCase:
     expected_ids: frozenset[str] | None = None
     corpus: Sequence[RetrievedDocument] | None = None
     cut: bool = field(default=False)
+    partial: bool = False
+
+    @property
+    def knows_corpus(self) -> bool:
+        """Whether it would be seen if another document held the answer."""
+        return self.expected_ids is not None or (self.corpus is not None and not self.partial)
 
 
 def document_limit(documents: Sequence[RetrievedDocument]) -> int:
@@ -143,8 +153,8 @@ def case_of(subject: Subject) -> RagCase:
     """Raises ``NotApplicable`` without a question, documents or an answer.
 
     ``metadata["expected_documents"]``: ids of the documents that hold the answer; an empty list: none
-    does. ``metadata["corpus"]``: other
-    documents, each a text or ``{"id", "text"}``. A document's own ``relevant`` is a label too.
+    does. ``metadata["corpus"]``: other documents, each a text or ``{"id", "text"}``; with
+    ``metadata["corpus_partial"]`` there may be more. A document's own ``relevant`` is a label too.
     """
     documents = [one for one in subject.documents if isinstance(one.text, str) and one.text.strip()][:MAX_DOCUMENTS]
     question, answer = (
@@ -165,6 +175,7 @@ def case_of(subject: Subject) -> RagCase:
         _ids(ids),
         None if not isinstance(corpus, Sequence) or isinstance(corpus, str) else _corpus(corpus),
         cut or any(len(one.text) > document_limit(documents) for one in documents),
+        subject.metadata.get("corpus_partial") is True,
     )
 
 
