@@ -6,6 +6,7 @@ DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
 PHOENIX := $(VENV)/phoenix/.installed
 TOOLS := $(VENV)/dataset-tools/.installed
+TRACKERS := $(VENV)/trackers/.installed
 
 .PHONY: help setup demo test check bench clean
 
@@ -42,10 +43,16 @@ $(TOOLS): constraints-dataset-tools.txt # what reads exports of datasets, in an 
 
 setup: $(STAMP) ## Create .venv with everything
 
+$(TRACKERS): constraints-trackers.txt # what experiments are pushed to, in an environment of its own
+	$(PYTHON) -m venv $(VENV)/trackers
+	$(VENV)/trackers/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints-trackers.txt mlflow wandb
+	@touch $(TRACKERS)
+
 demo: $(DEMO) ## Start the collector, run the example applications against it, stay up until Ctrl-C
 	$(BIN)/tracekit demo
 
-test: $(STAMP) $(PHOENIX) $(TOOLS) ## Run every test
+test: $(STAMP) $(PHOENIX) $(TOOLS) $(TRACKERS) ## Run every test
 	@$(BIN)/python -m compileall -q tracekit collector dashboards # or else each process of a test may do it again
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
