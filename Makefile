@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# one more than there are cores: much of what is tested is waiting
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
 PHOENIX := $(VENV)/phoenix/.installed
@@ -54,7 +56,7 @@ demo: $(DEMO) ## Start the collector, run the example applications against it, s
 
 test: $(STAMP) $(PHOENIX) $(TOOLS) $(TRACKERS) ## Run every test
 	@$(BIN)/python -m compileall -q tracekit collector dashboards # or else each process of a test may do it again
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## Lint, types and import rules
 	$(BIN)/ruff check .

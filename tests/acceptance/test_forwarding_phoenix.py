@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -66,16 +67,17 @@ def traces_in(phoenix: list[LocalPhoenix]) -> set[str]:
 def test_phoenix_killed_with_what_it_acknowledged_has_it_in_the_end(
     start_collector: Start, phoenix: list[LocalPhoenix], tmp_path: Path
 ) -> None:
-    """The demonstration's and every captured application's spans, each once and as we have it."""
+    """The demonstration's spans and those of a third of the captured applications, each once and as we have it.
+
+    (Whether Phoenix shows every captured span right, ``tests/corpus`` asks.)
+    """
     database = f"sqlite:///{tmp_path / 'demo.db'}"
     _demonstrate(database)
     collector = start_collector(database_url=database)
     add(collector, "phoenix", kind="phoenix", endpoint=phoenix[0].url, **{"from": "2020-01-01T00:00:00Z"})
-    bodies = corpus_bodies()
-    while not status(collector, "phoenix")["unverified"]:
-        assert collector.post("/v1/traces", next(bodies), PROTOBUF).status == 200
+    until(lambda: status(collector, "phoenix")["unverified"] > 0)
     killed(phoenix)
-    for body in bodies:
+    for body in islice(corpus_bodies(), 0, None, 3):
         assert collector.post("/v1/traces", body, PROTOBUF).status == 200
     traces = _traces(collector)
     target = {"trace_id": traces[0]["trace_id"], "span_id": _spans(collector, traces[0])[0]["span_id"]}
@@ -113,9 +115,6 @@ def test_phoenix_that_fails_in_every_way(
             under_load(collector, load, lags, requests=8)
             until(lambda failed=failed: proxy.failed() > failed, 30)
         proxy.control()
-        killed(phoenix)
-        under_load(collector, load, lags, requests=8)
-        again(phoenix)
         until(lambda: drained(collector, "phoenix") and drained(collector, "healthy"), SECONDS)
     finally:
         proxy.end()
@@ -135,7 +134,7 @@ def test_kill_9_of_the_collector_leaves_phoenix_and_langsmith_complete(
     add(collector, "langsmith", kind="langsmith", endpoint=langsmith.url, api_key=f"env:{next(iter(env))}")
     moments, load = random.Random(20261126), Load(pause_s=0.3, first=2_000_000)
     kills = pytestconfig.getoption("--kills")
-    for _ in range(kills if kills > 5 else 3):
+    for _ in range(kills if kills > 5 else 2):
         acknowledged = len(load.acknowledged)
         with load.on(collector):
             until(lambda acknowledged=acknowledged: len(load.acknowledged) > acknowledged)
