@@ -70,7 +70,7 @@ def add_rule(judge_url: str) -> None:
         if error.code != 404:
             raise
     model = os.environ.get("EVAL_JUDGE_MODEL", "gpt-4o-mini")
-    judge = {"model": model, "base_url": judge_url, "timeout_s": SECONDS / 6, "max_output_tokens": 200}
+    judge = {"model": model, "base_url": judge_url, "timeout_s": SECONDS / 6, "max_output_tokens": 600}
     # Experiments are traced in the same project: what they run is no live traffic.
     rule = {"name": RULE, "evaluator": {"type": "faithfulness"}, "projects": [PROJECT], "filter": "name == 'answer'"}
     call("POST", "rules", rule | {"judge": judge, "budget": {"calls": 10_000}})

@@ -32,11 +32,14 @@ def serve(model: Path, port: int, threads: int) -> Any:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
+    parameters.model_alias = {"smollm2"}
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port
     parameters.n_parallel = 1
     parameters.n_ctx = 4096
     parameters.cpuparams.n_threads = threads
+    parameters.sampling.penalty_repeat = 1.3  # or else so small a model says the same again until it is cut off
+    parameters.sampling.penalty_last_n = 256
     return xllamacpp.Server(parameters)
 
 
