@@ -1,40 +1,14 @@
 // Rules, experiments and datasets: what is shown stays true; a rule is paused, resumed, and tried again.
 import { keys, say } from "./app.js";
 import { call, counted } from "./api.js";
-import { patch } from "./patch.js";
-import { freshen } from "./times.js";
+import { watch } from "./live.js";
 
 const main = document.querySelector("main");
 const live = document.getElementById("live");
 const stale = document.getElementById("stale");
 const fault = document.getElementById("fault");
 
-const refresh = () => live && htmx.trigger(live, "refresh");
-
-function heard(event) {
-  const { xhr } = event.detail;
-  event.detail.shouldSwap = false;
-  if (xhr.status === 200) {
-    patch(live, xhr.responseText);
-    freshen(live);
-    stale.textContent = "";
-  } else if (xhr.status === 404) {
-    stale.textContent = "This was removed";
-  } else if (xhr.status === 401) {
-    stale.textContent = "Not live: you are not signed in any more, load the page again";
-  } else {
-    stale.textContent = "Not live: the collector cannot read its store now";
-  }
-}
-
-if (live) {
-  live.addEventListener("htmx:beforeRequest", (event) => {
-    if (document.hidden) event.preventDefault();
-  });
-  live.addEventListener("htmx:beforeSwap", heard);
-  live.addEventListener("htmx:sendError", () => (stale.textContent = "Not live: the collector does not answer"));
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
-}
+const refresh = watch(live, stale, "This was removed");
 
 const ACTS = {
   state: ["PATCH", ({ state }) => ({ state }), (_, { state }) => (state === "paused" ? "Paused: what is stored meanwhile is not scored" : "Resumed")],

@@ -2,38 +2,14 @@
 import { keys, note, recall, say } from "./app.js";
 import { call, counted, sentence } from "./api.js";
 import { asked, open, whenSubmitted } from "./forms.js";
-import { patch } from "./patch.js";
-import { freshen } from "./times.js";
+import { watch } from "./live.js";
 
 const main = document.querySelector("main");
 const live = document.getElementById("live");
 const stale = document.getElementById("stale");
 const fault = document.getElementById("fault");
 
-// What is shown
-
-const refresh = () => htmx.trigger(live, "refresh");
-
-live.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden) event.preventDefault();
-});
-live.addEventListener("htmx:beforeSwap", (event) => {
-  const { xhr } = event.detail;
-  event.detail.shouldSwap = false;
-  if (xhr.status === 200) {
-    patch(live, xhr.responseText);
-    freshen(live);
-    stale.textContent = "";
-  } else if (xhr.status === 404) {
-    stale.textContent = "This destination was removed";
-  } else if (xhr.status === 401) {
-    stale.textContent = "Not live: you are not signed in any more, load the page again";
-  } else {
-    stale.textContent = "Not live: the collector cannot read its store now";
-  }
-});
-live.addEventListener("htmx:sendError", () => (stale.textContent = "Not live: the collector does not answer"));
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
+const refresh = watch(live, stale, "This destination was removed");
 
 // What is done
 
