@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from collector.annotations import Annotation
-from collector.api.values import timestamp, usd
+from collector.api.values import finite, timestamp, usd
 from collector.evaluation.backfill import Estimate
 from collector.evaluation.explain import Explanation, words_of
 from collector.evaluation.rules import DECISION_STATES, Counts, Decision, Rule
+from collector.evaluation.score_series import ScoreStep
 from collector.storage.evaluation_api import Backfill
 
 
@@ -100,6 +101,16 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
         "judge_calls": found.calls,
         "cost_usd": found.cost_usd,
         "basis": found.basis,
+    }
+
+
+def score_step_json(step: ScoreStep) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "start_time": timestamp(step.start_ns),
+        "count": step.count,
+        "mean": finite(step.mean),
+        "labels": step.labels,
     }
 
 

@@ -38,6 +38,9 @@ _DECISION_STATE: Final[Schema] = {"type": "string", "enum": list(DECISION_STATES
 _ID: Final[Schema] = {"type": "integer", "minimum": 1}
 _WHEN: Final = "RFC 3339, a date, or how long ago: `24h`"
 
+#: Steps of scores over time, in nanoseconds.
+STEPS: Final = {"hour": 3_600 * 10**9, "day": 86_400 * 10**9}
+
 _FILTER: Final = "An expression over spans where these are the target, else over traces. All where null."
 
 _SETTINGS: Final[dict[str, Schema]] = {
@@ -214,6 +217,17 @@ SCHEMAS: Final[dict[str, Schema]] = {
         absent=("states",),
     ),
     "RuleRetried": record({"targets": COUNT}, f"How many targets wait again, {RETRIED} at most at once."),
+    "ScoreSteps": items("ScoreStep", "By name, then time; steps without a score are left out."),
+    "ScoreStep": record(
+        {
+            "name": described(TEXT, "The score's."),
+            "start_time": TIME,
+            "count": COUNT,
+            "mean": described(optional(NUMBER), "Of those with a number."),
+            "labels": {"type": "object", "additionalProperties": COUNT, "description": "How often each was given."},
+        },
+        "A rule's scores of traces that began within one step.",
+    ),
     "AnnotationHistory": items("PastAnnotation", "The latest first."),
     "PastAnnotation": record(
         {"annotation": ref("Annotation"), "replaced_at": TIME}, "What an annotation said until then."
@@ -269,6 +283,22 @@ PATHS: Final[dict[str, Any]] = {
             "List decisions",
             "What became of targets, in one state or all.",
             [_ONE, query("state", _DECISION_STATE, "Only in this state."), _LIMIT],
+            _READ,
+        )
+    },
+    f"{_RULES}/{{name}}/scores": {
+        "get": _operation(
+            "listScoreSteps",
+            "ScoreSteps",
+            "Read scores over time",
+            "Counted by when the traces began. At most 10,000 combinations of name, step and label, the most frequent.",
+            [
+                _ONE,
+                query("from", TEXT, f"Traces that started then or later: {_WHEN}. `7d` if not said."),
+                query("to", TEXT, "And before then; now if not said."),
+                query("step", {"type": "string", "enum": list(STEPS), "default": "hour"}, "Steps begin in UTC."),
+                query("version", _ID, "Of the rule; the current one if not said."),
+            ],
             _READ,
         )
     },

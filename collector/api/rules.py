@@ -22,14 +22,16 @@ from collector.api.rule_render import (
     explanation_json,
     rule_json,
     score_json,
+    score_step_json,
     status_json,
 )
-from collector.api.rule_schemas import MAX_DECISIONS, RETRIED
+from collector.api.rule_schemas import MAX_DECISIONS, RETRIED, STEPS
 from collector.api.values import time_of, timestamp
 from collector.evaluation.backfill import BackfillStore, estimate
 from collector.evaluation.explain import explain
 from collector.evaluation.makers import Makers
 from collector.evaluation.rules import DECISION_STATES, Rule, RuleState
+from collector.evaluation.score_series import steps_of
 from collector.evaluation.settings import FIELDS, FaultyRule, rule_of
 from collector.evaluation.trying import NotThere, tried
 from collector.storage.evaluation_api import Backfill, NameTaken
@@ -39,6 +41,7 @@ T = TypeVar("T")
 #: Rules that are tried at the same time: a judge may take a minute.
 _TRIALS: Final = 4
 _AGAIN: Final = ("failed", "over_budget")
+_WEEK_NS: Final = 7 * 86_400 * 10**9
 
 
 class Store(BackfillStore, Protocol): ...
@@ -58,6 +61,7 @@ class Rules:
             Route(one, self.one, methods=["GET", "PATCH", "DELETE"]),
             Route(f"{one}/versions", self.versions, methods=["GET"]),
             Route(f"{one}/decisions", self.decisions, methods=["GET"]),
+            Route(f"{one}/scores", self.scores, methods=["GET"]),
             Route(f"{one}/test", self.test, methods=["POST"]),
             Route(f"{one}/estimate", self.estimate, methods=["POST"]),
             Route(f"{one}/backfills", self.backfills, methods=["GET", "POST"]),
@@ -107,6 +111,23 @@ class Rules:
         rule = await self._known(request)
         found = await self._calls.run(lambda: self._store.decisions_of(rule.id, state=state, limit=limit))
         return answer({"items": [decision_json(one) for one in found]})
+
+    async def scores(self, request: Request) -> Response:
+        now = self._calls.now_ns()
+        given = params.Parameters(request.query_params.multi_items(), ("from", "to", "step", "version"))
+        from_ns, to_ns = given.time("from", now), given.time("to", now)
+        step = given.take("step", _step, "hour")
+        version = given.take("version", _version, 0)
+        given.check()
+        rule = await self._known(request)
+        if version not in (0, rule.version):  # which may have had another name
+            versions = await self._calls.run(lambda: self._store.rule_versions(rule.name))
+            rule = next((one for one in versions if one.version == version), None) or _no_version()
+        span = (now - _WEEK_NS if from_ns is None else from_ns, now + 1 if to_ns is None else to_ns)
+        cells = await self._calls.run(
+            lambda: self._store.score_cells(rule.identifier, from_ns=span[0], to_ns=span[1], step_ns=STEPS[step])
+        )
+        return answer({"items": [score_step_json(one) for one in steps_of(cells)]})
 
     async def test(self, request: Request) -> Response:
         params.no_parameters(request.query_params.multi_items())
@@ -266,6 +287,18 @@ def _asked(pairs: Any) -> tuple[Any, int]:
     return state, int(limit)
 
 
+def _step(value: str) -> str:
+    if value not in STEPS:
+        raise ValueError(f"must be one of {', '.join(STEPS)}")
+    return value
+
+
+def _version(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and 0 < len(value) < 10 and int(value)):
+        raise ValueError("must be the number of a version")
+    return int(value)
+
+
 def _identifier(body: dict[str, Any], name: str, size: int, faults: dict[str, str]) -> bytes | None:
     value = body.get(name)
     if value is None:
@@ -303,6 +336,10 @@ def _check(faults: dict[str, str]) -> None:
 def _faulty(faults: dict[str, str]) -> Problem:
     errors = [{"pointer": f"/{name}" if name else "", "detail": detail} for name, detail in faults.items()]
     return Problem(400, "the body is wrong: errors says where and why", errors)
+
+
+def _no_version() -> Rule:
+    raise Problem(404, "the rule has no version of this number")
 
 
 def _unknown() -> Problem:

@@ -73,6 +73,26 @@ class Replaced:
     replaced_ns: int
 
 
+#: Of a rule's scores over time, so many cells are told, those with the most scores.
+MAX_CELLS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCell:
+    """The scores of one name, with one label (None: without), of traces that began within one step from ``start_ns``
+    on: how many, how many of them with a number, and those numbers' sum."""
+
+    name: str
+    start_ns: int
+    label: str | None
+    count: int
+    scored: int
+    total: float
+
+    def place(self) -> tuple[str, int, bool, str]:
+        return self.name, self.start_ns, self.label is not None, self.label or ""
+
+
 class RuleStore(Protocol):
     """Rules, for whoever administers them."""
 
@@ -129,6 +149,11 @@ class RuleStore(Protocol):
         """Pause or resume; what is done stays done."""
         ...
 
+    def score_cells(self, identifier: str, *, from_ns: int, to_ns: int, step_ns: int) -> list[ScoreCell]:
+        """The scores of a rule's version (``Rule.identifier``) by name, step (of the time since 1970) and label, of
+        traces that began in ``from_ns <= start < to_ns``; a session's count by when they were made."""
+        ...
+
     def annotation_history(self, annotation_id: bytes) -> list[Replaced]:
         """The latest first."""
         ...
@@ -169,6 +194,7 @@ __all__ = [
     "BACKFILL",
     "DECIDE",
     "JUDGE",
+    "MAX_CELLS",
     "SCORE",
     "Backfill",
     "BackfillState",
@@ -178,5 +204,6 @@ __all__ = [
     "Place",
     "Replaced",
     "RuleStore",
+    "ScoreCell",
     "scorer_of",
 ]

@@ -14,16 +14,19 @@ from typing import Any
 
 from collector.annotations import Annotation, key_of
 from collector.evaluation.rules import Counts, Decision, DecisionState, Rule, Subject, changed
+from collector.model import TraceSummary
 from collector.queue.memory import MemoryQueue
 from collector.storage.evaluation_api import (
     BACKFILL,
     DECIDE,
+    MAX_CELLS,
     Backfill,
     BackfillState,
     Concluded,
     NameTaken,
     Place,
     Replaced,
+    ScoreCell,
     scorer_of,
 )
 
@@ -42,6 +45,9 @@ class MemoryEvaluation(ABC):
         self._backfills: dict[int, Backfill] = {}
         self._spending: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         self._rules_lock = threading.RLock()
+
+    @abstractmethod
+    def get_trace(self, trace_id: bytes) -> TraceSummary | None: ...
 
     @abstractmethod
     def _put_all(self, annotations: Sequence[Annotation]) -> list[Annotation]:
@@ -185,6 +191,21 @@ class MemoryEvaluation(ABC):
     def add_spending(self, rule_id: int, day: int, cost: int) -> None:
         with self._rules_lock:
             self._spending[rule_id, day][0] += cost
+
+    def score_cells(self, identifier: str, *, from_ns: int, to_ns: int, step_ns: int) -> list[ScoreCell]:
+        cells: dict[tuple[str, int, str | None], list[float]] = defaultdict(lambda: [0, 0, 0.0])
+        for said in list(self._annotations.values()):
+            trace_id = said.target.trace_id
+            summary = self.get_trace(trace_id) if trace_id is not None else None
+            at = (said.created_ns or 0) if summary is None else summary.start_ns
+            if said.identifier == identifier and from_ns <= at < to_ns:
+                cell = cells[said.name, at // step_ns * step_ns, said.label]
+                cell[0] += 1
+                cell[1] += said.score is not None
+                cell[2] += float(said.score or 0)
+        found = [ScoreCell(*key, int(count), int(scored), total) for key, (count, scored, total) in cells.items()]
+        most = sorted(found, key=lambda cell: -cell.count)[:MAX_CELLS]
+        return sorted(most, key=ScoreCell.place)
 
     def annotation_history(self, annotation_id: bytes) -> list[Replaced]:
         return list(reversed(self._history.get(annotation_id, [])))

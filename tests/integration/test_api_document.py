@@ -56,6 +56,7 @@ ANSWERS = [
     ("/api/v1/rules/polite", "RuleStatus", 200),
     ("/api/v1/rules/polite/versions", "RuleVersions", 200),
     ("/api/v1/rules/polite/decisions?state=failed&limit=2", "Decisions", 200),
+    ("/api/v1/rules/polite/scores?from=2026-01-01&step=day", "ScoreSteps", 200),
     ("/api/v1/rules/polite/backfills", "Backfills", 200),
     ("/api/v1/rules/nobody", "Problem", 404),
     (f"{TRACE}/evaluations", "Explanation", 200),

@@ -10,6 +10,7 @@ from api_schema import faults
 from api_traces import ENGINES, client_of, fill, span_id, trace_id
 from starlette.testclient import TestClient
 
+from collector.annotations import Annotation, Target
 from collector.queue.memory import MemoryQueue
 from collector.storage.memory import MemoryStore
 from collector.storage.sql.store import open_store
@@ -189,3 +190,42 @@ def test_what_failed_is_queued_again(client: TestClient) -> None:
     assert client.get(f"{PATH}/polite/decisions?state=nonsense").status_code == 400
     assert client.get(f"{PATH}/nobody/decisions").status_code == 404
     assert client.get(f"{PATH}/polite/decisions?state=failed&limit=5").json() == {"items": []}
+
+
+def test_scores_over_time(client: TestClient, store: Any) -> None:
+    add(client)
+    before = client.patch(f"{PATH}/polite", json={"name": "kind"}).json()
+    assert before["version"] == 2
+    said = [
+        Annotation("polite", Target(trace_id(number)), "code", identifier, score=score, label=label)
+        for number, identifier, score, label in (
+            (1, "rule:kind@2", 1.0, "yes"),
+            (2, "rule:kind@2", 0.0, "no"),
+            (3, "rule:polite@1", 1.0, "yes"),
+        )
+    ]
+    for one in store.put_annotations(said).result(30):
+        assert one.id is not None
+    path = f"{PATH}/kind/scores"
+    answer = client.get(f"{path}?from=2026-01-01&to=2027-01-01&step=day")
+    items = as_described(client, answer.json(), "ScoreSteps")["items"]
+    assert sum(one["count"] for one in items) == 2
+    assert {label for one in items for label in one["labels"]} == {"yes", "no"}
+    assert all("T00:00:00" in one["start_time"] for one in items)
+    total = sum(one["mean"] * one["count"] for one in items)
+    assert total == 1.0
+    (first,) = client.get(f"{path}?from=2026-01-01&to=2027-01-01&version=1").json()["items"]
+    assert (first["mean"], first["labels"]) == (1.0, {"yes": 1})
+    assert client.get(f"{path}?version=7").status_code == 404
+    assert client.get(f"{PATH}/nobody/scores").status_code == 404
+    wrong = client.get(f"{path}?from=never&step=week&version=x&colour=red")
+    assert wrong.status_code == 400
+    assert all(name in wrong.text for name in ("from", "step", "version", "colour"))
+    for one in said:
+        store.delete_annotation(one_id(store, one)).result(30)
+
+
+def one_id(store: Any, said: Annotation) -> bytes:
+    assert said.target.trace_id is not None
+    kept = store.annotations_of_trace(said.target.trace_id)
+    return next(one.id for one in kept if one.identifier == said.identifier)

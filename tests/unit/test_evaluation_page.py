@@ -12,12 +12,15 @@ import pytest
 from starlette.testclient import TestClient
 from test_pages_app import NOW, TRACE
 
+from collector.annotations import Annotation, Target
 from collector.evaluation.rules import Budget, Counts, Decision, Rule, Subject
+from collector.evaluation.score_series import ScoreStep
 from collector.queue.memory import MemoryQueue
 from collector.storage.evaluation_api import SCORE, Concluded
 from collector.storage.memory import MemoryStore
 from collector.storage.sql.store import open_store
 from dashboards import evaluation as view
+from dashboards import scores as drawn
 from dashboards.app import POLICY, build_dashboards
 
 HOSTILE = "<script>alert(1)</script>\"\u202e&'{{7*7}}"
@@ -130,3 +133,42 @@ def test_a_rows_values() -> None:
     assert view.row(Rule("x", {}), None, (0, 0), 0).spent == ""
     secret = Rule("x", {"type": "t"}, judge={"api_key": "sk-123", "model": "m"})
     assert "sk-123" not in str(view.settings(secret, (0, 0)))
+
+
+def test_scores_are_drawn_over_time(client: TestClient, store: Any) -> None:
+    rule = add(store, JUDGED)
+    said = [
+        Annotation("faithful", Target(session_id=str(number)), "llm", rule.identifier, score=score, label=label)
+        for number, (score, label) in enumerate(((1.0, "faithful"), (0.5, "partly"), (0.0, HOSTILE)))
+    ]
+    kept = store.put_annotations(said).result()
+    now = max(one.created_ns for one in kept) + 10**9
+    pages = TestClient(build_dashboards(store, evaluation=store, clock=lambda: now))
+    whole = pages.get("/evaluation/faithful?range=24h").text
+    part = pages.get("/evaluation/faithful?part=scores&range=24h").text
+    for text in (whole, part):
+        assert "3 scores" in text and 'aria-label="Mean of faithful over time, from 0 to 1"' in text
+        assert re.search(
+            r'<rect x="[\d.]+" width="0.8" y="16.0" height="16.0"><title>[^<]+: 0.5, 3 scores</title>', text
+        )
+        assert "<script>alert" not in text and ESCAPED in text
+    assert "<html" not in part and 'id="failed"' not in part
+    assert 'href="/evaluation/faithful?range=24h" aria-current="true"' in whole
+    assert "part=scores&amp;range=24h" in whole
+    assert "3 scores" not in pages.get("/evaluation/faithful?part=live").text
+    assert "None in this time" in client.get("/evaluation/faithful?range=nonsense").text
+
+
+def test_a_figures_values() -> None:
+    hour = 3_600 * 10**9
+    steps = [
+        ScoreStep("speed", 0, 2, 2, 200.0),
+        ScoreStep("speed", hour, 1, 1, -50.0),
+        ScoreStep("tone", 0, 10, labels={f"label {number}": 1 for number in range(10)}),
+    ]
+    speed, tone = drawn.figures(steps, 0, 2 * hour, hour)
+    assert (speed.low, speed.high, speed.mean, speed.count) == ("-50", "100", "50", "3 scores")
+    assert [(bar.x, bar.height) for bar in speed.bars] == [(0, 32.0), (1, 1.0)]
+    assert (tone.bars, tone.mean, len(tone.labels)) == ([], "", 9)
+    assert (tone.labels[-1].label, tone.labels[-1].percent) == ("2 others", "20 %")
+    assert drawn.window("24h", 25 * hour + 1) == (2 * hour, 26 * hour, hour)

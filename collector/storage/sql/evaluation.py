@@ -20,6 +20,7 @@ from collector.storage.evaluation_api import (
     NameTaken,
     Place,
     Replaced,
+    ScoreCell,
     scorer_of,
 )
 from collector.storage.sql.annotations import history_of, replace_scores, take_turns
@@ -33,6 +34,7 @@ from collector.storage.sql.evaluation_rows import (
     rule_of,
 )
 from collector.storage.sql.forward import FOLLOW, TAKE, follow_cells
+from collector.storage.sql.scores import score_cells
 
 _ALL: Final = text("SELECT * FROM rules ORDER BY name")
 _BY_NAME: Final = text("SELECT * FROM rules WHERE name = :name")
@@ -291,6 +293,12 @@ class SqlEvaluation:
     def add_spending(self, rule_id: int, day: int, cost: int) -> None:
         values = {"rule_id": rule_id, "day": day, "cost": cost}
         self._database.write(lambda connection: connection.execute(_SPEND, values)).result()
+
+    # scores
+
+    def score_cells(self, identifier: str, *, from_ns: int, to_ns: int, step_ns: int) -> list[ScoreCell]:
+        with self._database.read() as connection:
+            return score_cells(connection, identifier, from_ns, to_ns, step_ns)
 
     def annotation_history(self, annotation_id: bytes) -> list[Replaced]:
         with self._database.read() as connection:

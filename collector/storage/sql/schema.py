@@ -15,7 +15,7 @@ from collector.storage.sql import dataset_tables, review_tables, search  # noqa:
 from collector.storage.sql.tables import metadata
 
 #: Revisions of ``collector/storage/migrations``, oldest first; the last one is what ``tables`` says.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 HEAD: Final = REVISIONS[-1]
 
 #: Any number, the same in every program that starts on this database.

@@ -236,6 +236,7 @@ annotation_table = Table(
     Index("ix_annotations_span", "span_id", **_only_known("span_id")),
     Index("ix_annotations_session", "session_id", **_only_known("session_id")),
     Index("ix_annotations_name", "name", "created_ns", "id"),
+    Index("ix_annotations_identifier", "identifier", "created_ns"),
 )
 
 # What LangSmith's protocol knows of a project beyond its name, once somebody has said it.

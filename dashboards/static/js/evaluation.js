@@ -9,6 +9,7 @@ const stale = document.getElementById("stale");
 const fault = document.getElementById("fault");
 
 const refresh = watch(live, stale, "This was removed");
+watch(document.getElementById("scores"), stale, "This was removed");
 
 const ACTS = {
   state: ["PATCH", ({ state }) => ({ state }), (_, { state }) => (state === "paused" ? "Paused: what is stored meanwhile is not scored" : "Resumed")],
