@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tracekit.guard import swallow
 from tracekit.objects import Description, describe, expand
-from tracekit.reading import as_number
+from tracekit.reading import as_number, is_a, is_list
 from tracekit.redaction import MASKED, Redactor
 from tracekit.redaction_keys import is_harmless
 from tracekit.redaction_modes import METADATA, NONE
@@ -122,15 +122,15 @@ class Capture:
             return MASKED
         if kind is bool or kind is float or (kind is int and -_INT64 <= value < _INT64):
             return value if kind is not int else self.redactor.number(value)
-        if isinstance(value, str):
+        if is_a(value, str):
             return self.text(value)
-        if isinstance(value, (list, tuple)) and value and len({type(item) for item in value}) == 1:
+        if is_list(value) and value and len({type(item) for item in value}) == 1:
             first = value[0]
-            if isinstance(first, str):
+            if is_a(first, str):
                 return tuple(self.text(item) for item in value[: self.limits.max_items])
             if type(first) in (bool, int, float) and all(abs(item) < _INT64 for item in value):
                 return tuple(value)
-        number = as_number(value) if hasattr(value, "dtype") else None
+        number = as_number(value) if hasattr(type(value), "dtype") else None
         return number if number is not None else self.json(value)
 
     def snapshot(self, value: Any) -> str | None:

@@ -18,6 +18,7 @@ from tracekit.capture import MODES, Capture
 from tracekit.conventions import Conventions
 from tracekit.guard import logger, swallow
 from tracekit.proxies import streamed
+from tracekit.reading import is_a
 from tracekit.redaction import MASKED
 from tracekit.redaction_keys import is_harmless
 from tracekit.runtime import Runtime, active
@@ -135,7 +136,7 @@ class Traced:
         if span.recording:
             try:
                 given = self.parameters.named(args, kwargs, capture.redactor.hides) if self.input else {}
-                if self.provider is not None or (self.model is not None and not isinstance(given.get("model"), str)):
+                if self.provider is not None or (self.model is not None and not is_a(given.get("model"), str)):
                     record.set_model(span, self.model, self.provider)
                 if given:
                     record.arguments(span, given)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tracekit import semconv
 from tracekit.capture import Capture
 from tracekit.conventions import Conventions
-from tracekit.reading import as_number, get, getter, list_of
+from tracekit.reading import as_number, get, getter, is_a, is_list, list_of
 
 #: characters of an id
 _MAX_ID: Final = 1_000
@@ -34,8 +34,8 @@ class Document:
 def read_documents(value: Any, most: int) -> list[Document] | None:
     """The documents in a list of texts, dicts, objects or (document, score) pairs, or in an object that holds such a
     list; None where there are none. At most ``most`` are read."""
-    if not isinstance(value, (list, tuple)):
-        if value is None or isinstance(value, (str, bytes)):
+    if not is_list(value):
+        if value is None or is_a(value, (str, bytes)):
             return None
         value = next((found for name in _LISTS if (found := list_of(value, name))), None)
         if value is None:
@@ -50,9 +50,9 @@ def read_document(value: Any) -> Document | None:
         document = _of_known_keys(value)
         if document is not None:
             return document
-    elif isinstance(value, str):
+    elif is_a(value, str):
         return Document(text=value)
-    elif isinstance(value, (list, tuple)):
+    elif is_list(value):
         return _scored(value)
     node = get(value, "node")
     document = _of(value if node is None else node)
@@ -123,11 +123,11 @@ def _of(value: Any) -> Document | None:
 def _text(field: Callable[[str], Any]) -> str | None:
     for name in _TEXTS:
         found = field(name)
-        if isinstance(found, str):
+        if is_a(found, str):
             return found
         if name == "document" and found is not None:
             inner = get(found, "text")
-            if isinstance(inner, str):
+            if is_a(inner, str):
                 return inner
     return None
 
@@ -135,7 +135,7 @@ def _text(field: Callable[[str], Any]) -> str | None:
 def _id(field: Callable[[str], Any]) -> str | None:
     for name in _IDS:
         value = field(name)
-        if isinstance(value, str):
+        if is_a(value, str):
             return value
         if value is not None and (type(value) is int or type(value).__module__ == "uuid"):
             return str(value)
@@ -153,7 +153,7 @@ def _number(field: Callable[[str], Any]) -> float | None:
 
 
 def _is_data(metadata: Any) -> bool:
-    return type(metadata) is dict or isinstance(metadata, dict) or hasattr(type(metadata), "__pydantic_fields__")
+    return type(metadata) is dict or is_a(metadata, dict) or hasattr(type(metadata), "__pydantic_fields__")
 
 
 def point_into(documents: list[Document], inputs: list[Document]) -> None:

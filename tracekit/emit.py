@@ -15,7 +15,7 @@ from tracekit import semconv
 from tracekit.capture import Capture
 from tracekit.conventions import Conventions
 from tracekit.messages import Message, Part, frozen_size, text_in
-from tracekit.reading import as_number
+from tracekit.reading import as_number, is_a, is_list
 from tracekit.response import OPENINFERENCE_PROVIDERS, Response
 from tracekit.usage import usage_attributes
 
@@ -96,13 +96,13 @@ def _texts(values: list[str], capture: Capture) -> list[str]:
 
 def _parameter(target: str, value: Any) -> Any:
     if target == "stop_sequences":
-        return tuple(value) if isinstance(value, list) else (value,)
+        return tuple(value) if is_a(value, list) else (value,)
     return float(value) if target in ("temperature", "top_p", "frequency_penalty", "presence_penalty") else value
 
 
 def tool_attributes(tools: Any, capture: Capture, most: int, conventions: Conventions) -> Attributes:
     """The tools offered to the model."""
-    if not capture.content or not isinstance(tools, (list, tuple)) or not tools:
+    if not capture.content or not is_list(tools) or not tools:
         return {}
     attributes: Attributes = {semconv.GEN_AI_TOOL_DEFINITIONS: capture.json(list(tools))} if conventions.genai else {}
     if conventions.openinference:
@@ -263,7 +263,7 @@ def _flatten(key: str, message: Message, capture: Capture, left: int, attributes
     if len(parts) == 1 and parts[0]["type"] == "tool_call_response":
         role = "tool"
         response = parts[0]["response"]
-        text = capture.text(response, left) if isinstance(response, str) else capture.json(response)
+        text = capture.text(response, left) if is_a(response, str) else capture.json(response)
         attributes[key + "content"], used = text, len(text)
         if "id" in parts[0]:
             attributes[key + "tool_call_id"] = parts[0]["id"]
@@ -312,7 +312,7 @@ def _calls(key: str, calls: list[Part], capture: Capture, attributes: Attributes
         attributes[inner + "function.name"] = call["name"]
         arguments = call["arguments"]
         attributes[inner + "function.arguments"] = (
-            capture.text(arguments) if isinstance(arguments, str) else capture.json(arguments)
+            capture.text(arguments) if is_a(arguments, str) else capture.json(arguments)
         )
 
 
@@ -329,5 +329,5 @@ def _masked_part(part: Part, capture: Capture) -> Part:
     for name in ("content", "arguments", "response", "uri", "transcript"):
         value = part.get(name)
         if value is not None:
-            masked[name] = capture.text(value) if isinstance(value, str) else capture.plain(value)
+            masked[name] = capture.text(value) if is_a(value, str) else capture.plain(value)
     return masked

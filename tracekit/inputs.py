@@ -19,7 +19,7 @@ from tracekit.emit import (
 )
 from tracekit.messages import frozen_size, read_message, read_messages
 from tracekit.notes import Notes
-from tracekit.reading import as_count
+from tracekit.reading import as_count, is_a, is_list
 from tracekit.response import provider_of
 
 Arguments = dict[str, Any]
@@ -56,7 +56,7 @@ def given_input(notes: Notes, value: Any) -> None:
         messages = read_messages(value)
         if messages:
             notes.put(message_attributes(messages, "input", capture, notes.most, notes.conventions))
-    elif notes.kind in ("retriever", "reranker") and isinstance(value, str):
+    elif notes.kind in ("retriever", "reranker") and is_a(value, str):
         _query(notes, value)
     elif notes.kind == "tool":
         notes.put(_tool_arguments(notes, notes.json(value)))
@@ -67,13 +67,13 @@ def _input_value(notes: Notes, given: Arguments) -> dict[str, str]:
     value: Any = given
     if len(given) == 1:
         (only,) = given.values()
-        value = only if isinstance(only, str) else given
+        value = only if is_a(only, str) else given
     return notes.value(value, semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE)
 
 
 def model_attributes(notes: Notes, model: Any, provider: str | None = None) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
-    if isinstance(model, str) and model:
+    if is_a(model, str) and model:
         notes.request_model = model
         if notes.conventions.genai:
             attributes[semconv.GEN_AI_REQUEST_MODEL] = model
@@ -126,7 +126,7 @@ def _given_messages(given: Arguments) -> tuple[list[dict[str, Any]], str | None]
     messages: list[dict[str, Any]] = []
     for name in ("system", "instructions"):
         system = given.get(name)
-        if isinstance(system, (str, list)) and system:
+        if is_a(system, (str, list)) and system:
             found = read_message({"role": "system", "content": system})
             messages += [found] if found is not None else []
     for name in ("messages", "input", "prompt"):
@@ -148,9 +148,9 @@ def _embedding_input(notes: Notes, given: Arguments) -> Collection[str]:
 
 
 def _texts(value: Any) -> list[str] | None:
-    if isinstance(value, str):
+    if is_a(value, str):
         return [value]
-    if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
+    if is_list(value) and value and all(is_a(item, str) for item in value):
         return list(value)
     return None
 
@@ -169,9 +169,9 @@ def _asked(notes: Notes, given: Arguments, count_key: str) -> list[str]:
             notes.put({count_key: wanted})
             shown.append(name)
             break
-    asked = next((name for name in queries if isinstance(given[name], str)), None)
+    asked = next((name for name in queries if is_a(given[name], str)), None)
     if asked is None:
-        asked = next((name for name, value in given.items() if isinstance(value, str)), None)
+        asked = next((name for name, value in given.items() if is_a(value, str)), None)
     if asked is not None and notes.capture.content:
         _query(notes, given[asked])
         shown.append(asked)

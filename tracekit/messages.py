@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from tracekit.reading import get, list_of, parsed, text_of
+from tracekit.reading import get, is_a, is_list, list_of, parsed, text_of
 
 Part = dict[str, Any]
 Message = dict[str, Any]
@@ -24,9 +24,9 @@ _LANGCHAIN_ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk":
 
 def read_messages(value: Any) -> list[Message]:
     """The messages of a list of them, of one, or of a user's text. Anything else has none."""
-    if isinstance(value, str):
+    if is_a(value, str):
         return [{"role": "user", "parts": [text_part(value)]}]
-    if not isinstance(value, (list, tuple)):
+    if not is_list(value):
         value = [value]
     return [message for item in list(value) if (message := read_message(item)) is not None]
 
@@ -37,9 +37,9 @@ def read_message(value: Any) -> Message | None:
         role, content = value.get("role"), value.get("content")
         if type(role) is str and type(content) is str and content and role != "tool":
             return {"role": role, "parts": [{"type": "text", "content": content}]}
-    if isinstance(value, str):
+    if is_a(value, str):
         return {"role": "user", "parts": [text_part(value)]}
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+    if is_a(value, tuple) and len(value) == 2 and is_a(value[0], str):
         return {"role": _LANGCHAIN_ROLES.get(value[0], value[0]), "parts": parts_of(value[1])}
     kind = text_of(value, "type")
     if kind in _ITEMS:
@@ -59,15 +59,15 @@ def read_message(value: Any) -> Message | None:
 
 def parts_of(content: Any) -> list[Part]:
     """The parts of a message's content: text, one block or a list of blocks."""
-    if isinstance(content, str):
+    if is_a(content, str):
         return [text_part(content)] if content else []
-    if not isinstance(content, (list, tuple)):
+    if not is_list(content):
         content = [content]
     return [part for block in list(content) if (part := part_of(block)) is not None]
 
 
 def part_of(block: Any) -> Part | None:
-    if isinstance(block, str):
+    if is_a(block, str):
         return text_part(block)
     kind = text_of(block, "type")
     if kind is None:
@@ -82,15 +82,15 @@ def text_part(text: str) -> Part:
 
 
 def call_part(call_id: Any, name: Any, arguments: Any) -> Part:
-    part: Part = {"type": "tool_call", "name": name if isinstance(name, str) else "", "arguments": parsed(arguments)}
-    if isinstance(call_id, str):
+    part: Part = {"type": "tool_call", "name": name if is_a(name, str) else "", "arguments": parsed(arguments)}
+    if is_a(call_id, str):
         part["id"] = call_id
     return part
 
 
 def result_part(call_id: Any, response: Any) -> Part:
     part: Part = {"type": "tool_call_response", "response": response}
-    if isinstance(call_id, str):
+    if is_a(call_id, str):
         part["id"] = call_id
     return part
 
@@ -119,7 +119,7 @@ def text_in(messages: list[Message]) -> str | None:
 
 
 def _has_calls(value: Any) -> bool:
-    return any(isinstance(get(value, name), (list, tuple, dict)) for name in ("tool_calls", "audio"))
+    return any(is_a(get(value, name), (list, tuple, dict)) for name in ("tool_calls", "audio"))
 
 
 def _parts_beside(value: Any, parts: list[Part]) -> list[Part]:
@@ -158,7 +158,7 @@ def _tool_result_parts(value: Any, content: Any) -> list[Part]:
 
 def _plain_text(content: Any) -> Any:
     """A list of text blocks is its text."""
-    if not isinstance(content, (list, tuple)):
+    if not is_list(content):
         return content
     parts = parts_of(content)
     if parts and all(part["type"] == "text" for part in parts):
@@ -192,7 +192,7 @@ def _by_url(modality: str, url: str) -> Part:
 
 def _image_url(block: Any) -> Part:
     image = get(block, "image_url")
-    url = image if isinstance(image, str) else text_of(image, "url")
+    url = image if is_a(image, str) else text_of(image, "url")
     if url is not None:
         return _by_url("image", url)
     return {"type": "file", "modality": "image", "file_id": text_of(block, "file_id") or ""}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tracekit.capture import Capture
 from tracekit.conventions import Conventions
 from tracekit.documents import Document
+from tracekit.reading import is_a
 from tracekit.semconv import MIME_JSON, MIME_TEXT
 from tracekit.slabs import Kept
 
@@ -62,7 +63,7 @@ class Notes:
 
     def value(self, value: Any, key: str, mime_key: str) -> dict[str, str]:
         """A value of the call under ``key``: text as it is, anything else as JSON."""
-        if isinstance(value, str):
+        if is_a(value, str):
             return {key: self.capture.text(value), mime_key: MIME_TEXT}
         return {key: self.json(value), mime_key: MIME_JSON}
 

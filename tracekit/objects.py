@@ -47,6 +47,16 @@ def describe(value: Any) -> Description:
     return Description(_described(value))
 
 
+def said(value: Any) -> str:
+    """``str`` of any object. Never raises, except KeyboardInterrupt."""
+    try:
+        return str.__str__(str(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a foreign object may raise anything
+        return _type_name(type(value))
+
+
 def _described(value: Any) -> str:
     kind = type(value)
     try:

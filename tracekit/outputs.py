@@ -21,7 +21,7 @@ from tracekit.inputs import model_attributes
 from tracekit.messages import frozen_size as messages_size
 from tracekit.messages import read_message, text_part
 from tracekit.notes import Notes
-from tracekit.reading import get, text_of
+from tracekit.reading import get, is_a, is_list, text_of
 from tracekit.response import Response, is_vector, provider_of
 from tracekit.shapes_anthropic import read_anthropic
 from tracekit.shapes_openai import read_openai
@@ -65,7 +65,7 @@ def read_response(value: Any) -> Response | None:
     found = read_anthropic(value) or read_openai(value)
     if found is not None:
         return found
-    message = read_message(value) if not isinstance(value, (str, tuple)) else None
+    message = read_message(value) if not is_a(value, (str, tuple)) else None
     if message is None or message["role"] == "user":
         return None
     usage = read_usage(get(value, "usage") or get(value, "usage_metadata"))
@@ -111,7 +111,7 @@ def _simple_answer(value: Any) -> Response | None:
 
 
 def _llm_output(notes: Notes, value: Any) -> bool:
-    if isinstance(value, str):
+    if is_a(value, str):
         message = {"role": "assistant", "parts": [text_part(value)]}
         put_answer(notes, Response(messages=[message]))
         return True
@@ -139,7 +139,7 @@ def _embedding_output(notes: Notes, value: Any) -> bool:
         put_answer(notes, response)
         return True
     vectors = [value] if is_vector(value) else value
-    if not isinstance(vectors, (list, tuple)) or not vectors or not is_vector(vectors[0]):
+    if not is_list(vectors) or not vectors or not is_vector(vectors[0]):
         return False
     _vectors(notes, list(vectors))
     return True

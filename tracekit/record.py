@@ -17,8 +17,10 @@ from tracekit.freeze import NotPlain, freeze, freeze_items
 from tracekit.guard import swallow
 from tracekit.inputs import Arguments, model_attributes, read_arguments
 from tracekit.notes import Notes
+from tracekit.objects import said
 from tracekit.outputs import looks_like_an_answer, put_answer, put_documents, read_output, read_response, surely_answers
 from tracekit.packed import has_records, is_clean, pack, unpack
+from tracekit.reading import is_a
 from tracekit.response import Response
 from tracekit.slabs import Kept
 
@@ -141,20 +143,20 @@ def given_input(span: Span, value: Any) -> None:
 
 def add_documents(span: Span, documents: Any) -> None:
     span.read_kept()
-    known = isinstance(documents, list) and bool(documents) and isinstance(documents[0], Document)
+    known = type(documents) is list and bool(documents) and type(documents[0]) is Document
     found = documents if known else read_documents(documents, span.capture.limits.max_items)
     if found:
         put_documents(span, found)
 
 
 def set_embeddings(span: Span, texts: Iterable[str] | None, vectors: Sequence[Any] | None) -> None:
-    found = None if texts is None else [texts] if isinstance(texts, str) else [str(text) for text in texts]
+    found = None if texts is None else [texts] if is_a(texts, str) else [said(text) for text in texts]
     span.put(embedding_attributes(found, None if vectors is None else list(vectors), span.capture, span.most))
 
 
 def set_model(span: Span, model: Any, provider: str | None = None, response_model: Any = None) -> None:
     attributes = model_attributes(span, model, provider)
-    if isinstance(response_model, str) and response_model:
+    if is_a(response_model, str) and response_model:
         if span.conventions.genai:
             attributes[semconv.GEN_AI_RESPONSE_MODEL] = response_model
         if span.conventions.openinference:
@@ -167,13 +169,13 @@ def set_prompt(
     span: Span, template: str | None, version: object, variables: Mapping[str, Any] | None, name: str | None
 ) -> None:
     if version is not None:
-        span.put({semconv.PROMPT_VERSION: str(version)})
+        span.put({semconv.PROMPT_VERSION: said(version)})
     if name is not None:
         if span.conventions.openinference:
-            span.put({semconv.PROMPT_ID: str(name)})
+            span.put({semconv.PROMPT_ID: said(name)})
         if span.conventions.genai:
-            span.put({semconv.GEN_AI_PROMPT_NAME: str(name)})
+            span.put({semconv.GEN_AI_PROMPT_NAME: said(name)})
     if span.capture.content and template is not None:
-        span.put({semconv.PROMPT_TEMPLATE: span.capture.text(str(template))})
+        span.put({semconv.PROMPT_TEMPLATE: span.capture.text(said(template))})
     if span.capture.content and variables is not None:
         span.put({semconv.PROMPT_VARIABLES: span.capture.json(variables)})

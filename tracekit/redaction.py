@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from tracekit.reading import is_a, is_list
 from tracekit.redaction_keys import DEFAULT_KEYS, Keys, is_harmless, squashed
 from tracekit.redaction_personal import CARD, is_card, mask_emails, mask_numbers
 from tracekit.redaction_secrets import Pairs, mask_addresses, mask_pem, mask_schemes, mask_tokens
@@ -76,7 +77,7 @@ class Redactor:
             if self._function is None:
                 return text
             found = self._function(text)
-            return str.__str__(found) if isinstance(found, str) else MASKED
+            return str.__str__(found) if is_a(found, str) else MASKED
         except Exception as error:  # noqa: BLE001 - fails closed, whatever it was
             return self._failed(error)
 
@@ -127,13 +128,13 @@ class Redactor:
             return self.text(value)
         if kind is int:
             return self.number(value)
-        if isinstance(value, Mapping):
+        if is_a(value, Mapping):
             return self._mapping(value, depth - 1) if depth else MASKED
-        if isinstance(value, (list, tuple)):
+        if is_list(value):
             return self._list(value, depth - 1) if depth else MASKED
-        if isinstance(value, str):
+        if is_a(value, str):
             return self.text(str.__str__(value))
-        if isinstance(value, (bytes, bytearray)):
+        if is_a(value, (bytes, bytearray)):
             return self._bytes(bytes(value))
         return value
 
@@ -141,7 +142,7 @@ class Redactor:
         hidden = self.names_secret(items)
         found: dict[Any, Any] = {}
         for key, value in items.items():
-            name = key if isinstance(key, str) else str(key)
+            name = key if is_a(key, str) else str(key)
             secret = (hidden and name.lower() == "value") or self.hides_in(items, name, value)
             found[self.text(name)] = MASKED if secret else self._value(value, depth)
         return found
@@ -153,14 +154,14 @@ class Redactor:
 
     def is_secret_pair(self, items: list[Any] | tuple[Any, ...]) -> bool:
         """Whether this is ``(name, text)``, as headers are given, with a secret's name."""
-        return len(items) == 2 and type(items[0]) is str and isinstance(items[1], (str, bytes)) and self.hides[items[0]]
+        return len(items) == 2 and type(items[0]) is str and is_a(items[1], (str, bytes)) and self.hides[items[0]]
 
     def names_secret(self, items: Mapping[Any, Any]) -> bool:
         """Whether this is ``{"name": ..., "value": ...}`` (or with "key") with a secret's name."""
         if "value" not in items and "Value" not in items:
             return False
         given = (items.get(key) for key in ("name", "key", "Name", "Key"))
-        return any(isinstance(name, str) and self.hides[name] for name in given)
+        return any(is_a(name, str) and self.hides[name] for name in given)
 
     def _bytes(self, value: bytes) -> Any:
         """Bytes as they were where they hold nothing that would be masked, read as text."""

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from tracekit.reading import is_a
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -142,5 +144,5 @@ def is_harmless(name: str, value: Any) -> bool:
 def is_schema(value: dict[Any, Any]) -> bool:
     """Whether this describes a parameter of a tool, rather than holding its value."""
     kind = value.get("type")
-    named = kind in _SCHEMA_TYPES if isinstance(kind, str) else "anyOf" in value or "$ref" in value
+    named = kind in _SCHEMA_TYPES if is_a(kind, str) else "anyOf" in value or "$ref" in value
     return named and value.keys() <= _SCHEMA_KEYS

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tracekit.reading import is_a
+
 #: kept in every mode: what kind of work it was, whose code did it, and how it failed
 _ALWAYS: Final = re.compile(
     r"(?:openinference|traceloop|langsmith|langfuse|logfire|mlflow)\.(?:span|observation)(?:\.|_)?(?:kind|type|Type)"
@@ -52,7 +54,7 @@ class Kept(dict[str, bool]):
 
     def keeps(self, name: str, value: Any) -> bool:
         """Whether an attribute is none of the content."""
-        if isinstance(value, (bool, int, float)):
+        if is_a(value, (bool, int, float)):
             return self._numbers or self[name]
         return self[name]
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tracekit.messages import Message
+from tracekit.reading import attribute, is_a, is_list
 from tracekit.usage import Usage
 
 
@@ -62,7 +63,9 @@ def provider_of(model: str | None) -> str | None:
 
 def is_vector(value: Any) -> bool:
     """A list or tuple of numbers, or a one-dimensional array of them."""
-    if isinstance(value, (list, tuple)):
+    if is_list(value):
         return bool(value) and all(type(number) is float or type(number) is int for number in value[:8])
-    shape = getattr(value, "shape", None)
-    return isinstance(shape, tuple) and len(shape) == 1 and hasattr(value, "tolist")
+    if not hasattr(type(value), "tolist"):
+        return False
+    shape = attribute(value, "shape")
+    return is_a(shape, tuple) and len(shape) == 1

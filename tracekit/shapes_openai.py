@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tracekit.messages import Message, Part, call_part, part_of, parts_of, read_message, text_part
-from tracekit.reading import as_count, get, list_of, text_of
+from tracekit.reading import as_count, get, is_list, list_of, text_of
 from tracekit.response import Response, is_vector, provider_of
 from tracekit.usage import read_usage
 
@@ -21,13 +21,13 @@ def read_openai(value: Any) -> Response | None:
     if type(value) is dict and _KEYS.isdisjoint(value):
         return None
     choices = get(value, "choices")
-    if isinstance(choices, (list, tuple)):
+    if is_list(choices):
         return _completion(value, list(choices))
     kind = text_of(value, "object")
-    if kind == "response" and isinstance(get(value, "output"), (list, tuple)):
+    if kind == "response" and is_list(get(value, "output")):
         return _response(value)
     data = get(value, "data")
-    if kind == "list" and isinstance(data, (list, tuple)) and data and get(data[0], "embedding") is not None:
+    if kind == "list" and is_list(data) and data and get(data[0], "embedding") is not None:
         return _embeddings(value, list(data))
     return None
 
@@ -110,7 +110,7 @@ class OpenAIStream:
 
     @staticmethod
     def accepts(chunk: Any) -> bool:
-        if isinstance(get(chunk, "choices"), (list, tuple)):
+        if is_list(get(chunk, "choices")):
             return True
         kind = text_of(chunk, "type") or ""
         return kind == "chunk" or kind.startswith("response.")

@@ -27,7 +27,9 @@ from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
 from tracekit.inputs import read_arguments
 from tracekit.notes import CALL_KINDS, Notes
+from tracekit.objects import said
 from tracekit.packed import unpack
+from tracekit.reading import is_a
 from tracekit.runtime import Runtime, active
 from tracekit.shared import Shared
 from tracekit.slabs import Kept
@@ -107,11 +109,11 @@ class Span(Notes):
     @guarded
     def set_attribute(self, key: str, value: Any) -> None:
         """Any attribute. What OpenTelemetry cannot carry becomes JSON text."""
-        self.put({str(key): self.capture.attribute(value, str(key))})
+        self.put({said(key): self.capture.attribute(value, said(key))})
 
     @guarded
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self.put({str(key): self.capture.attribute(value, str(key)) for key, value in attributes.items()})
+        self.put({said(key): self.capture.attribute(value, said(key)) for key, value in attributes.items()})
 
     @guarded
     def set_input(self, value: Any) -> None:
@@ -177,22 +179,22 @@ class Span(Notes):
 
     @guarded
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
-        found = {str(key): self.capture.attribute(value, str(key)) for key, value in (attributes or {}).items()}
-        self._otel.add_event(str(name), found)
+        found = {said(key): self.capture.attribute(value, said(key)) for key, value in (attributes or {}).items()}
+        self._otel.add_event(said(name), found)
 
     @guarded
     def record_error(self, error: BaseException | str) -> None:
         """Mark the span as failed: with an exception, or with a message."""
         if not self.is_recording():
             return
-        if isinstance(error, BaseException):
+        if is_a(error, BaseException):
             attributes = exception_attributes(error, self.capture)
             self._otel.add_event(semconv.EXCEPTION_EVENT, attributes)
             self.put({semconv.ERROR_TYPE: type_name(error)})
             message = attributes.get(semconv.EXCEPTION_MESSAGE, "")
         else:
             self.put({semconv.ERROR_TYPE: "_OTHER"})
-            message = self.capture.text(str(error), 2_000) if self.capture.content else ""
+            message = self.capture.text(said(error), 2_000) if self.capture.content else ""
         self._otel.set_status(Status(StatusCode.ERROR, message))
 
     # --- for the rest of tracekit ------------------------------------------------------------------------------------

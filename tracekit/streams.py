@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from tracekit import record, semconv
 from tracekit.guard import swallow
 from tracekit.messages import text_in
-from tracekit.reading import get
+from tracekit.reading import get, is_a
 from tracekit.response import Response
 from tracekit.shapes_anthropic import AnthropicStream
 from tracekit.shapes_openai import OpenAIStream
@@ -58,7 +58,7 @@ class _Values:
     def add(self, value: Any) -> None:
         capture = self._span.capture
         self._count += 1
-        if isinstance(value, str):
+        if is_a(value, str):
             if self._chars <= capture.limits.max_chars:
                 self._texts.append(value)
                 self._chars += len(value)
@@ -138,7 +138,7 @@ class StreamObserver:
             self._values.add(value)
 
     def _may_answer(self, value: Any) -> bool:
-        if isinstance(value, str) or not self._span.may_be_a_call:
+        if is_a(value, str) or not self._span.may_be_a_call:
             return False
         return AnthropicStream.accepts(value) or OpenAIStream.accepts(value)
 

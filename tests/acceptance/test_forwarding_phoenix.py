@@ -50,6 +50,13 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[LocalPhoe
     running[0].stop()
 
 
+@pytest.fixture
+def langsmith(tmp_path: Path) -> Iterator[LangSmithProcess]:
+    running = LangSmithProcess(tmp_path)
+    yield running
+    running.end()
+
+
 def killed(phoenix: list[LocalPhoenix]) -> None:
     os.kill(phoenix[0].pid, signal.SIGKILL)
     phoenix[0].stop()
@@ -125,9 +132,9 @@ def test_phoenix_that_fails_in_every_way(
 
 
 def test_kill_9_of_the_collector_leaves_phoenix_and_langsmith_complete(
-    start_collector: Start, phoenix: list[LocalPhoenix], pytestconfig: pytest.Config, tmp_path: Path
+    start_collector: Start, phoenix: list[LocalPhoenix], langsmith: LangSmithProcess, pytestconfig: pytest.Config
 ) -> None:
-    langsmith, env = LangSmithProcess(tmp_path), {"TRACEKIT_SECRET_LANGSMITH": KEY}
+    env = {"TRACEKIT_SECRET_LANGSMITH": KEY}
     before = traces_in(phoenix)
     collector = start_collector(env=env)
     add(collector, "phoenix", kind="phoenix", endpoint=phoenix[0].url)
@@ -145,7 +152,6 @@ def test_kill_9_of_the_collector_leaves_phoenix_and_langsmith_complete(
     assert status(collector, "phoenix")["buried"] == status(collector, "langsmith")["buried"] == 0
     _each_once(phoenix[0], load, before)
     assert sent(load) <= langsmith.runs()
-    langsmith.end()
 
 
 def _demonstrate(database_url: str) -> None:
