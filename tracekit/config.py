@@ -106,7 +106,7 @@ class Config:
     interval: float = setting(1.0, "TRACEKIT_INTERVAL", parse=number(0.01))
     #: what waits in memory at most
     max_queue_spans: int = setting(65_536, "TRACEKIT_MAX_QUEUE_SPANS", parse=whole(1))
-    max_queue_bytes: int = setting(64 * 1024 * 1024, "TRACEKIT_MAX_QUEUE_BYTES", parse=whole(1024))
+    max_queue_bytes: int = setting(128 * 1024 * 1024, "TRACEKIT_MAX_QUEUE_BYTES", parse=whole(1024))
     #: what waits on disk at most, for one address and project; 0 keeps nothing there
     spool_bytes: int = setting(256 * 1024 * 1024, "TRACEKIT_SPOOL_BYTES", parse=whole(0))
     #: where; default: the user's folder for state

@@ -21,7 +21,7 @@ def test_defaults() -> None:
     config = resolve()
     assert (config.project, config.traces_url) == ("default", "http://127.0.0.1:4318/v1/traces")
     assert (config.capture, config.mask, config.enabled, config.compression) == ("full", None, True, "auto")
-    assert (config.max_queue_spans, config.max_queue_bytes) == (65_536, 64 * 1024 * 1024)
+    assert (config.max_queue_spans, config.max_queue_bytes) == (65_536, 128 * 1024 * 1024)
     assert config.headers == {}
 
 
