@@ -100,7 +100,7 @@ class Exporter:
             self._wake()
         elif not waiting and not self._closed:
             warn_once("full", "the queue of spans is full; spans are dropped and counted, see tracekit.stats()")
-        if waiting * 4 > config.max_queue_spans * 3 or self._bytes * 4 > 3 * config.max_queue_bytes:
+        if waiting * 8 > 7 * config.max_queue_spans or self._bytes * 8 > 7 * config.max_queue_bytes:
             self._give_way(waiting)
 
     def flush(self, timeout: float) -> FlushResult:
@@ -241,7 +241,10 @@ class Exporter:
     def _can_wait(self) -> bool:
         """Whether the application may go first: a thread that never waits keeps the interpreter for 5 ms at a time, and
         an event loop, which gives it up at every turn, would stand still for as long."""
-        roomy = len(self._queue) * 2 <= self._config.max_queue_spans and self._bytes * 2 <= self._config.max_queue_bytes
+        roomy = (
+            len(self._queue) * 4 <= 3 * self._config.max_queue_spans
+            and self._bytes * 4 <= 3 * self._config.max_queue_bytes
+        )
         return roomy and not self._urgent()
 
     def _take(self, most_bytes: int) -> Batch:
