@@ -96,7 +96,7 @@ def _expander(kind: type) -> Expander:
     for base, make in _BY_BASE:
         if issubclass(kind, base):
             return make
-    if kind.__module__ in _STR_MODULES:
+    if kind.__module__.partition(".")[0] in _STR_MODULES:  # pathlib._local since Python 3.13
         return lambda value, most: str(value)
     if hasattr(kind, "__pydantic_fields__"):
         return _pydantic

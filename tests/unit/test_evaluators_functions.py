@@ -261,3 +261,14 @@ def test_an_application_that_is_traced_imports_nothing_of_it() -> None:
     code = "import sys, tracekit; print(sorted(m for m in sys.modules if m.startswith(('tracekit.evals', 'numpy'))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_that_says_something_else_by_now(tmp_path: Path) -> None:
+    file = tmp_path / "changed.py"
+    names: dict[str, Any] = {}
+    exec(compile("def check(output):\n    return bool(output)\n", str(file), "exec"), names)
+    file.write_text("def check(output):\n    return 'no end of it\n")
+    made = functions.evaluator(names["check"])
+    assert (
+        made.version == functions.evaluator(names["check"]).version != functions.evaluator(lambda output: False).version
+    )

@@ -248,7 +248,7 @@ def _source(function: Callable[..., Any]) -> str:
     """A hash that changes with the function's source, or with its code where the source is not to be had."""
     try:
         told = inspect.getsource(function)
-    except (OSError, TypeError):
+    except Exception:  # noqa: BLE001 - there is no file, or it says something else by now, which need not be Python
         code = getattr(function, "__code__", None)
         told = repr((code.co_code, code.co_names)) if code is not None else type(function).__qualname__
     return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:12]
