@@ -42,6 +42,7 @@ def test_traces_are_judged_by_keyboard(visit: Open, stage: Stage) -> None:
     feed(stage)
     page = visit("/traces")
     page.get_by_role("link", name="Review").click()
+    page.wait_for_url("**/review")  # with its scripts run
     page.get_by_label("Name of the annotation").fill("correct")
     page.get_by_label("Your name").fill("ada")
     page.get_by_label("Project").select_option(PROJECT)

@@ -153,7 +153,7 @@ setup.querySelector("form").addEventListener("formdata", (event) => {
   for (const [field, value] of [...event.formData]) if (value === "") event.formData.delete(field);
 });
 
-reviewer.value = remembered();
+reviewer.value ||= remembered(); // somebody may have typed before this ran
 if (name && who()) alone(next);
 else {
   setup.open = true;
