@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from beside import missing
 
 from collector.local_phoenix import LocalPhoenix, Settings, version_of
 
@@ -15,12 +15,9 @@ PYTHON = Path(sys.prefix) / "phoenix" / "bin" / "python"
 
 
 def phoenix_installed() -> None:
-    """Skips the test where there is none; where everything has to be there (CI), fails it."""
+    """See ``beside.missing``."""
     if version_of(PYTHON) is None:
-        message = f"no Phoenix in {PYTHON.parent.parent}: 'make test' installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"no Phoenix in {PYTHON.parent.parent}: 'make test' installs it")
 
 
 @pytest.fixture(scope="session")

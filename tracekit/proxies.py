@@ -6,6 +6,7 @@ It behaves as the original (a generator, or the stream of a model library), ``is
 from __future__ import annotations
 
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -82,7 +83,7 @@ class _Within:
         leave(self._token)
 
 
-class _Proxy:
+class _Proxy(ABC):
     """What both proxies share. Names are prefixed so that they hide nothing of the original's."""
 
     def __init__(self, stream: Any, observer: StreamObserver, span: Span) -> None:
@@ -108,13 +109,13 @@ class _Proxy:
         if observer is not None:
             observer.end(None, False, self._tracekit_stream)
 
+    @abstractmethod
     def _tracekit_texts(self, texts: Any) -> Any:
         """The stream's iterator over texts, watched. Of the two proxies, each has its own: one waits, one awaits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _tracekit_final(self, wait: Callable[[], Any]) -> Any:
         """The whole answer once ``wait`` has it, watched; as above, each proxy has its own."""
-        raise NotImplementedError
 
     def _tracekit_entered(self, entered: Any) -> Any:
         """What ``with`` gives: the proxy, or the stream that a manager opened, watched in its stead."""

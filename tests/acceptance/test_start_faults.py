@@ -95,7 +95,8 @@ def test_a_database_that_cannot_be_opened(start_collector: Start, tmp_path: Path
 
 
 def test_several_workers_complain_once(start_collector: Start, tmp_path: Path):
-    complaint(start_collector("--workers", "2", database_url=not_a_database(tmp_path), ready=False))
+    line = complaint(start_collector("--workers", "2", database_url=not_a_database(tmp_path), ready=False))
+    assert str(tmp_path) in line
 
 
 def test_settings_that_are_wrong_are_all_reported(start_collector: Start, tmp_path: Path):

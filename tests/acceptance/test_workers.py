@@ -45,6 +45,7 @@ def test_metrics_are_of_all_workers(start_collector: Start):
 def test_workers_do_not_outlive_their_parent(start_collector: Start):
     collector = start_collector("--workers", "2")
     workers = workers_of(collector)
+    assert len(workers) == 2 and all(worker.is_running() for worker in workers)
     collector.send_signal(signal.SIGKILL)
     collector.wait()
     until(lambda: not any(worker.is_running() for worker in workers))

@@ -24,6 +24,7 @@ class Backend:
         self._opened: list[Any] = []
 
     def needs(self, *capabilities: str) -> None:
+        """Skips a test of what this engine by its nature has not got: of the one in memory, ``MEMORY_LACKS``."""
         lacking = MEMORY_LACKS.intersection(capabilities) if self.name == "memory" else ()
         if lacking:
             pytest.skip(f"{self.name} lacks {', '.join(sorted(lacking))}")

@@ -149,6 +149,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_and_nothing_doubled(backend: Backend) -> None:
+    """The machine's rules and invariants are what is asserted."""
     queue = MemoryQueue() if backend.url is None else SqlQueue(backend.database())
     examples = 60 if backend.url is None else 15
     run_state_machine_as_test(

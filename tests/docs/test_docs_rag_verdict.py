@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,9 @@ PAGE = (Path(__file__).parents[2] / "docs/rag-verdict.md").read_text("utf-8")
 
 def test_the_example_runs() -> None:
     (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
-    exec(compile(block, "rag-verdict.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(block, "rag-verdict.md", "exec"), names)
+    assert names["found"].label == "contradicted"
 
 
 def test_the_figures_of_the_held_out_part_are_those_of_this_code() -> None:

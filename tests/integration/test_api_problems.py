@@ -99,7 +99,7 @@ def test_times_beyond_the_database_are_no_fault(client: TestClient) -> None:
     ],
 )
 def test_what_is_not_there(client: TestClient, path: str) -> None:
-    problem(client, path, 404)
+    assert problem(client, path, 404)["detail"]
 
 
 def test_other_methods(client: TestClient) -> None:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from beside import needed
 
 from collector.datasets.formats import dvc, huggingface
 from collector.datasets.model import Change, Example, example_hash, version_hash
@@ -32,13 +33,7 @@ for found in (load_from_disk(folder), load_dataset(folder, cache_dir=cache)):
 
 
 def tool(name: str) -> str:
-    path = TOOLS / name
-    if not path.exists():
-        message = f"no {path}: 'make test' installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return str(path)
+    return needed(TOOLS / name)
 
 
 def run(*command: str, cwd: Path) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import trackers_program
+from beside import needed
 from trackers_program import decided
 
 from tracekit.evals.trackers import figures, labels
@@ -35,19 +36,10 @@ def test_figures_and_labels() -> None:
     }  # fmt: skip
 
 
-def python() -> str:
-    if not PYTHON.exists():
-        message = f"no {PYTHON}: 'make test' installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return str(PYTHON)
-
-
 def pushed(tracker: str, where: str, folder: Path) -> Any:
     """What the tracker has then."""
     environ = os.environ | {"PYTHONPATH": str(PROGRAM.parents[1]), "HOME": str(folder), "DO_NOT_TRACK": "true"}
-    command = [python(), str(PROGRAM), tracker, where]
+    command = [needed(PYTHON), str(PROGRAM), tracker, where]
     done = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -58,7 +50,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [python(), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [needed(PYTHON), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", f"sqlite:///{tmp_path}/m.db", "--artifacts-destination", str(tmp_path / "files")]
     with (tmp_path / "log").open("wb") as log:
         environ = os.environ | {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -167,8 +167,8 @@ def test_its_feedback_too(sent: Sent) -> None:
 
 
 def test_every_run_loads_as_the_clients_own(sent: Sent) -> None:
-    for run in runs_of(sent):
-        ClientRun(**run)
+    loaded = [ClientRun(**run) for run in runs_of(sent)]
+    assert loaded and [str(run.id) for run in loaded] == [run["id"] for run in runs_of(sent)]
 
 
 def runs_of(sent: Sent) -> list[dict[str, Any]]:

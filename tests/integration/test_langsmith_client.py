@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from beside import needed
 from collector_process import CollectorProcess, collectors, until
 
 from examples.model_standin import StandIn
@@ -114,10 +115,8 @@ def test_an_endpoint_that_ends_in_the_version(collector: CollectorProcess, model
     check_tree(*traces(collector, "version", 1))
 
 
-@pytest.mark.skipif(
-    not OLD_CLIENT.exists() and "CI" not in os.environ, reason="langsmith 0.4.60 is not installed: run make setup"
-)
 def test_the_client_of_2025(collector: CollectorProcess, model: str) -> None:
+    needed(OLD_CLIENT)
     run(collector, "old", model, "tree", python=OLD_CLIENT)
     (trace,) = traces(collector, "old", 1)
     assert '"sdk_version":"0.4.60"' in named(trace, "ask")["attributes"]["langsmith.extra"]

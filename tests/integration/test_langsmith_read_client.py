@@ -178,23 +178,19 @@ def test_version_2_reads_the_same(client: Client, tree: tuple[Run, ...]) -> None
 def test_runs_are_paged_while_more_arrive(collector: CollectorProcess) -> None:
     """A thousand runs, a hundred of them with the same start, and more that come in between: none twice, none left."""
     with client_of(collector, "/langsmith") as client:
-        _paged_while_more_arrive(client)
-
-
-def _paged_while_more_arrive(client: Client) -> None:
-    sender = Sender(client, f"paged {uuid.uuid4()}")
-    old = [sender.run(start=T0 + timedelta(seconds=max(0, number - 100))) for number in range(1000)]
-    sender.flush()
-    until(lambda: client.has_project(sender.project))
-    seen: list[uuid.UUID] = []
-    for run in client.list_runs(project_name=sender.project, select=["id"]):
-        seen.append(run.id)
-        if len(seen) % 100 == 0:
-            for later in range(10):
-                sender.run(start=T0 + timedelta(days=1, seconds=len(seen) + later))
-            sender.flush()
-    assert len(seen) == len(set(seen)) == 1000
-    assert set(seen) == {run.id for run in old}
+        sender = Sender(client, f"paged {uuid.uuid4()}")
+        old = [sender.run(start=T0 + timedelta(seconds=max(0, number - 100))) for number in range(1000)]
+        sender.flush()
+        until(lambda: client.has_project(sender.project))
+        seen: list[uuid.UUID] = []
+        for run in client.list_runs(project_name=sender.project, select=["id"]):
+            seen.append(run.id)
+            if len(seen) % 100 == 0:
+                for later in range(10):
+                    sender.run(start=T0 + timedelta(days=1, seconds=len(seen) + later))
+                sender.flush()
+        assert len(seen) == len(set(seen)) == 1000
+        assert set(seen) == {run.id for run in old}
 
 
 def test_projects(client: Client, tree: tuple[Run, ...]) -> None:

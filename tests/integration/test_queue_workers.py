@@ -223,9 +223,10 @@ def test_a_started_worker_finds_work_that_nobody_tells_of(
     queue: MemoryQueue, started: Callable[[Worker], Worker]
 ) -> None:
     work = Work(queue)
-    started(worker_of(queue, work))
+    worker = started(worker_of(queue, work))
     put(queue, 1)
-    wait_until(lambda: work.done == [1])
+    wait_until(lambda: worker.counters.handled > 0)
+    assert (work.done, states(queue)) == ([1], (0, 0, 0))
 
 
 def test_a_worker_outlives_a_queue_that_cannot_be_reached(started: Callable[[Worker], Worker]) -> None:
@@ -244,7 +245,8 @@ def test_a_worker_outlives_a_queue_that_cannot_be_reached(started: Callable[[Wor
     wait_until(lambda: worker.counters.outages > 1)
     queue.away = False
     worker.notify()
-    wait_until(lambda: work.done == [1])
+    wait_until(lambda: worker.counters.handled > 0)
+    assert (work.done, states(queue)) == ([1], (0, 0, 0))
 
 
 def test_the_lease_is_kept_while_work_lasts(queue: MemoryQueue, started: Callable[[Worker], Worker]) -> None:
@@ -308,9 +310,12 @@ def test_what_does_not_end_in_time_is_given_back_and_its_end_changes_nothing(que
 
 
 def test_a_worker_that_was_never_started_can_be_stopped(queue: MemoryQueue) -> None:
-    worker = worker_of(queue, Work(queue))
+    put(queue, 1)
+    work = Work(queue)
+    worker = worker_of(queue, work)
     worker.stop()
     worker.stop()
+    assert (work.calls, states(queue)) == ([], (1, 0, 0))
 
 
 def test_background_work_waits_while_ingest_is_busy_but_not_for_ever(queue: MemoryQueue) -> None:

@@ -351,3 +351,4 @@ def test_a_sender_that_goes_away_leaves_nothing_behind(collector_process: Collec
         connection.sendall(head + b"x" * 50_000)
         until(lambda: collector_process.metric("tracekit_buffered_bytes") == 50_000)
     until(lambda: collector_process.metric("tracekit_buffered_bytes") == 0)
+    assert collector_process.get("/readyz").status == 200

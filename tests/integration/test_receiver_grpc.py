@@ -106,7 +106,10 @@ def test_logs_and_metrics_are_answered_with_what_becomes_of_them(channel: grpc.C
     assert (counted.rejected_data_points, counted.error_message) == (1, "metrics are not stored yet")
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits a running process")
+@pytest.mark.skipif(
+    not hasattr(resource, "prlimit"),
+    reason="no prlimit: only Linux limits a process that runs, and the database must be writable at first",
+)
 def test_a_database_that_cannot_be_written_is_unavailable_and_nothing_is_lost(start_collector: Start):
     collector = start_collector()
     body = protobuf(export_request(5))

@@ -89,7 +89,8 @@ def test_a_project_is_one_folder_whatever_it_is_called(names: list[str], key: st
 @law(100)
 @given(VALUES)
 def test_json_of_anything_is_json(value: Any) -> None:
-    json.loads(json_of(value), parse_constant=_refuse)
+    read = json.loads(json_of(value), parse_constant=_refuse)
+    assert json.loads(json_of(read)) == read
 
 
 def _attributes(body: bytes) -> Attributes:

@@ -111,4 +111,5 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_every_value_becomes_valid_json(value: object) -> None:
-    json.loads(encode(plain(value)))
+    text = encode(plain(value))
+    assert plain(json.loads(text)) == json.loads(text)

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from pages_stage import ESCAPED, HOSTILE, NOW, TRACE, store
 from starlette.testclient import TestClient
-from test_pages_app import NOW, TRACE
 
 from collector.annotations import Annotation, Target
 from collector.evaluation.rules import Budget, Counts, Decision, Rule, Subject
 from collector.evaluation.score_series import ScoreStep
-from collector.queue.memory import MemoryQueue
 from collector.storage.evaluation_api import SCORE, Concluded
-from collector.storage.memory import MemoryStore
-from collector.storage.sql.store import open_store
 from dashboards import evaluation as view
 from dashboards import scores as drawn
 from dashboards.app import POLICY, build_dashboards
 
-HOSTILE = "<script>alert(1)</script>\"\u202e&'{{7*7}}"
-ESCAPED = html.escape("<script>alert(1)</script>")
+__all__ = ["store"]
+
 JUDGED = Rule(
     "faithful", {"type": "faithfulness"}, judge={"model": "gpt-4o-mini", "api_key": "env:KEY"}, budget=Budget(5.0, 200)
 )
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    if request.param == "memory":
-        yield MemoryStore(MemoryQueue())
-        return
-    store = open_store(f"sqlite:///{tmp_path}/pages.db")
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from pages_stage import ESCAPED, HOSTILE, NOW, TRACE, store
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
-from test_pages_app import NOW, TRACE, send
+from test_pages_app import send
 
 from collector.api import build_api
 from collector.destinations import Destination
 from collector.queue.api import SUMMARISE
-from collector.queue.memory import MemoryQueue
-from collector.storage.memory import MemoryStore
-from collector.storage.sql.store import open_store
 from dashboards.app import POLICY, build_dashboards
 
-HOSTILE = "<script>alert(1)</script>\"\u202e&'{{7*7}}"
-ESCAPED = html.escape("<script>alert(1)</script>")
+__all__ = ["store"]
+
 SPAN = f"{TRACE}:{'01' * 8}"
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    if request.param == "memory":
-        yield MemoryStore(MemoryQueue())
-        return
-    store = open_store(f"sqlite:///{tmp_path}/pages.db")
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import grpc
@@ -237,9 +238,8 @@ def test_setting_attributes_leaves_each_key_once() -> None:
     "value", [float("nan"), 2**80, {"a": {1: float("inf")}, "b": 2**64}, b"\xff", {1, 2}, "\ud800"]
 )
 def test_json_of_anything_is_json(value: Any) -> None:
-    import json
-
-    json.loads(json_of(value), parse_constant=pytest.fail)
+    read = json.loads(json_of(value), parse_constant=pytest.fail)
+    assert json.loads(json_of(read)) == read
 
 
 def test_json_of_what_nests_too_deep_is_json() -> None:

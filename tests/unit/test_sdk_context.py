@@ -148,8 +148,10 @@ def test_metadata_passes_the_mask(spans: Recorded) -> None:
 
 def test_without_tracing_it_does_nothing() -> None:
     tracekit.shutdown(0)
+    before = tracekit.stats()
     with tracekit.context(user_id="u", metadata={"a": 1}):
         leaf()
+    assert tracekit.stats() == before
 
 
 @pytest.mark.parametrize("joined", [False, True])

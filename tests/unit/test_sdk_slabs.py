@@ -58,7 +58,7 @@ def test_threads_do_not_write_over_each_other() -> None:
     assert not wrong
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork: no child inherits a lock")
 def test_a_child_process_copies_though_a_thread_held_the_lock() -> None:
     before = keep(b"parent's")
     with slabs._lock:

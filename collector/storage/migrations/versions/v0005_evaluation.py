@@ -13,6 +13,13 @@ BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _rules()
+    _decisions()
+    _spending_and_backfills()
+    _history()
+
+
+def _rules() -> None:
     op.create_table(
         "rules",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -35,6 +42,9 @@ def upgrade() -> None:
         sa.Column("settings", sa.Text(), nullable=False),
         sa.Column("changed_ns", sa.BigInteger(), nullable=False),
     )
+
+
+def _decisions() -> None:
     op.create_table(
         "decisions",
         sa.Column("rule_id", sa.Integer(), primary_key=True, autoincrement=False),
@@ -63,6 +73,9 @@ def upgrade() -> None:
             postgresql_where=known,
         )
     op.create_index("ix_decisions_state", "decisions", ["rule_id", "state", "updated_ns"])
+
+
+def _spending_and_backfills() -> None:
     op.create_table(
         "rule_spending",
         sa.Column("rule_id", sa.Integer(), primary_key=True, autoincrement=False),
@@ -82,6 +95,9 @@ def upgrade() -> None:
         sa.Column("cursor", sa.Text()),
         sa.Column("created_ns", sa.BigInteger(), nullable=False),
     )
+
+
+def _history() -> None:
     op.create_table(
         "annotation_history",
         sa.Column("id", BigId, primary_key=True),
