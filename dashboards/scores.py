@@ -70,7 +70,7 @@ def figures(steps: Sequence[ScoreStep], from_ns: int, to_ns: int, step_ns: int) 
 
 def _figure(whole: ScoreStep, steps: list[ScoreStep], from_ns: int, step_ns: int) -> ScoreFigure:
     means = [step.mean for step in steps if step.mean is not None]
-    low, high = min(0.0, *means, 0.0), max(1.0, *means, 0.0)
+    low, high = min([0.0, *means]), max([1.0, *means])
     bars = [
         ScoreBar((step.start_ns - from_ns) // step_ns, _height(step.mean, low, high), _told(step))
         for step in steps

@@ -15,11 +15,14 @@ from collector.model import Document
 from collector.queue.retry import SECOND_NS
 from collector.storage.api import TraceQuery
 from tracekit.evals.api import Subject
-from tracekit.evals.verdict_types import MAX_CORPUS, MAX_CORPUS_TEXT, MAX_DOCUMENT, NAME, PROJECT
+from tracekit.evals.verdict_types import MAX_DOCUMENT, NAME, PROJECT
 
 #: So many of a project's latest traces that retrieved anything are looked at, so often at most.
 TRACES: Final = 100
 FRESH_NS: Final = 300 * SECOND_NS
+#: So many documents and characters are kept of a project: each answer is held against all of them.
+DOCUMENTS: Final = 200
+CHARACTERS: Final = 150_000
 #: Projects whose documents are kept.
 _MOST: Final = 50
 _RETRIEVED: Final = parse("any(span.kind == 'retriever')", "trace")
@@ -72,7 +75,7 @@ class Corpora:
 def _bounded(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
     """Each once: by its id, else by its text."""
     seen: set[str] = set()
-    left = MAX_CORPUS_TEXT
+    left = CHARACTERS
     for document in documents:
         text = (document.text or "")[:MAX_DOCUMENT]
         key = document.id or text
@@ -83,5 +86,5 @@ def _bounded(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
         if left < 0:
             return
         yield {"id": document.id, "text": text}
-        if len(seen) >= MAX_CORPUS:
+        if len(seen) >= DOCUMENTS:
             return

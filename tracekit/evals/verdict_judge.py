@@ -19,7 +19,7 @@ from tracekit.evals.lexical import Piece, sentences
 from tracekit.evals.rubric import Choice, Rubric, Unfit
 from tracekit.evals.verdict_local import explain
 from tracekit.evals.verdict_question import asked, idf_of
-from tracekit.evals.verdict_support import read
+from tracekit.evals.verdict_support import read_again
 from tracekit.evals.verdict_types import (
     MAX_DOCUMENT,
     MAX_SENTENCES,
@@ -162,7 +162,7 @@ def messages_for(
 def _others(case: RagCase) -> tuple[RetrievedDocument, ...]:
     known = {one.text for one in case.documents}
     others = [one for one in case.corpus or () if one.text not in known]
-    texts = [read(one.text[:MAX_DOCUMENT]) for one in others]
+    texts = [read_again(one.text[:MAX_DOCUMENT]) for one in others]
     weights, question = idf_of(texts), asked(case.question)
     ranked = sorted(range(len(others)), key=lambda at: (-question.answered_by(texts[at], weights, None), at))
     return tuple(others[at] for at in ranked[:MAX_OTHERS])

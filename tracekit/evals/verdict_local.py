@@ -16,7 +16,7 @@ from tracekit.evals.api import RetrievedDocument
 from tracekit.evals.lexical import sentences
 from tracekit.evals.verdict_facts import Token, tokens, yes_or_no
 from tracekit.evals.verdict_question import asked, idf_of
-from tracekit.evals.verdict_support import MAX_TOKENS, Finding, Passage, Read, compare, read
+from tracekit.evals.verdict_support import MAX_TOKENS, Finding, Passage, Read, compare, read, read_again
 from tracekit.evals.verdict_types import (
     MAX_DOCUMENT,
     MAX_SENTENCES,
@@ -237,7 +237,8 @@ class _Local:
         others = self.case.corpus or ()
         known = {one.text for one in self.case.documents}
         texts = dict(enumerate(self.read))
-        texts |= {-1 - at: read(one.text[:MAX_DOCUMENT]) for at, one in enumerate(others) if one.text not in known}
+        new = [(at, one.text[:MAX_DOCUMENT]) for at, one in enumerate(others) if one.text not in known]
+        texts |= {-1 - at: read_again(text) for at, text in new}
         weights = idf_of(texts.values())
         expected = tokens(self.case.expected)
         found = {}

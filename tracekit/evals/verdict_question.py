@@ -49,13 +49,13 @@ class Asked:
         unseen = max(weights.values(), default=1.0)
         worth = [(token, weights.get(token.root, unseen)) for token in self.tokens if token.root not in _ASKING]
         total = sum(weight for _, weight in worth)
-        if not total or not document.windows:
+        if not total or not document.parts:
             return 0.0
         # which words of the document say each term, looked up once and not in every window
         said = [(document.saying(token), weight) for token, weight in worth]
         everywhere = sum(weight for names, weight in said if names) / total
         best = 0.0
-        for passage in document.windows:
+        for passage in document.windows if everywhere else ():
             near = sum(weight for names, weight in said if not names.isdisjoint(passage.roots)) / total
             best = max(best, (0.5 * near + 0.5 * everywhere) * self._fits(passage))
         if vectors is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from tracekit.evals.lexical import sentences
@@ -26,6 +26,8 @@ MAX_TOKENS: Final = 120
 SPAN: Final = 3
 #: A word of the question repeated in the answer is no evidence, only a sign that the same thing is spoken of.
 GIVEN_WEIGHT: Final = 0.35
+#: Documents up to so many characters are kept read: one takes some fifty times its size.
+_MAX_KEPT: Final = 2_000
 _QUANTITIES: Final = frozenset(map(root, ("many", "much", "long", "far", "old", "often", "viel", "viele")))
 _EXCLUSIVE: Final = tuple(frozenset(root(word) for word in group) for group in EXCLUSIVE)
 
@@ -51,11 +53,17 @@ class Passage:
 
 @dataclass(frozen=True)
 class Read:
-    """A document, read once: its sentences as passages, and every window of up to ``SPAN`` of them."""
+    """A document, read once: its sentences as passages."""
 
     text: str
     parts: tuple[Passage, ...]
-    windows: tuple[Passage, ...]
+
+    @cached_property
+    def windows(self) -> tuple[Passage, ...]:
+        """Every window of up to ``SPAN`` sentences."""
+        count = len(self.parts)
+        spans = ((at, at + span) for span in range(1, SPAN + 1) for at in range(count - span + 1))
+        return tuple(_joined(self.parts[start:end]) for start, end in spans)
 
     @cached_property
     def roots(self) -> frozenset[str]:
@@ -90,8 +98,15 @@ def read(text: str) -> Read:
         if len(parts) >= MAX_SENTENCES:
             break
     del parts[MAX_SENTENCES:]
-    windows = [_joined(parts[at : at + span]) for span in range(1, SPAN + 1) for at in range(len(parts) - span + 1)]
-    return Read(text, tuple(parts), tuple(windows))
+    return Read(text, tuple(parts))
+
+
+def read_again(text: str) -> Read:
+    """As ``read``, of a document that belongs to a knowledge base, and is read for every answer."""
+    return _kept(text) if len(text) <= _MAX_KEPT else read(text)
+
+
+_kept: Final = lru_cache(maxsize=512)(read)
 
 
 def _joined(parts: Sequence[Passage]) -> Passage:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from collector.storage.evaluation_api import MAX_CELLS, ScoreCell
 
-# A score is made after its trace began: that bounds what is read of the index. A label too many is left out, not a day.
+# A score is made after its trace began: that bounds what is read of the index.
 _CELLS: Final = text(
     "SELECT name, at / :step AS cell, label, count(*) AS n, count(score) AS scored, sum(score) AS total FROM ("
     "SELECT a.name, a.label, a.score, coalesce(t.start_ns, a.created_ns) AS at "

@@ -36,6 +36,15 @@ export function remember(name, value) {
   }
 }
 
+/** What was remembered, or nothing. */
+export function remembered(name) {
+  try {
+    return localStorage.getItem(`tracekit.${name}`) ?? "";
+  } catch {
+    return "";
+  }
+}
+
 /** What was noted for this tab, or nothing. */
 export function recall(name) {
   try {

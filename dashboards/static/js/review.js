@@ -1,5 +1,5 @@
 // Traces to judge, one after the other: reserved by the API, shown by the server, judged by keys.
-import { keys, remember, say } from "./app.js";
+import { keys, remember, remembered, say } from "./app.js";
 import { call, counted, sentence } from "./api.js";
 import { patch } from "./patch.js";
 import { freshen } from "./times.js";
@@ -20,14 +20,6 @@ let trace = null;
 let chosen = null;
 
 const who = () => reviewer.value.trim();
-
-function remembered() {
-  try {
-    return localStorage.getItem("tracekit.reviewer") ?? "";
-  } catch {
-    return "";
-  }
-}
 
 function failed(detail) {
   fault.textContent = sentence(detail);
@@ -153,7 +145,7 @@ setup.querySelector("form").addEventListener("formdata", (event) => {
   for (const [field, value] of [...event.formData]) if (value === "") event.formData.delete(field);
 });
 
-reviewer.value ||= remembered(); // somebody may have typed before this ran
+reviewer.value ||= remembered("reviewer"); // somebody may have typed before this ran
 if (name && who()) alone(next);
 else {
   setup.open = true;
