@@ -52,7 +52,8 @@ def build_dashboards(
     """The pages over ``reader``; ``clock`` gives nanoseconds since the epoch. ``/`` leads to the trace list.
     Operations is there with ``operations``, Evaluation with ``evaluation``, Datasets with ``datasets``; what they do
     goes to the collector's API, at the same host."""
-    site = Site(reader, clock, operations is not None, evaluated=evaluation is not None, collected=datasets is not None)
+    given = {"operations": operations, "evaluation": evaluation, "datasets": datasets}
+    site = Site(reader, clock, [name for name, store in given.items() if store is not None])
     pages: list[Page] = [TraceList(site), TracePage(site), Costs(site)]
     if operations is not None:
         pages += [Operations(site, operations), Review(site)]

@@ -25,7 +25,7 @@ STATES: Final = (
     ("not_applicable", "Not applicable", "The evaluator has nothing to say of it"),
     ("failed", "Failed", "Given up"),
 )
-#: More digits of a filter or a setting than this are cut.
+#: Longer filters and settings are cut.
 _MAX_TEXT: Final = 2_000
 _DAY_NS: Final = 86_400 * 10**9
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,14 +29,11 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 @dataclass
 class Site:
-    """``clock`` gives nanoseconds since the epoch. ``operated``, ``evaluated``,
-    ``collected``: whether there is an Operations, an Evaluation, a Datasets page."""
+    """``clock`` gives nanoseconds since the epoch. ``parts``: of operations, evaluation, datasets those with pages."""
 
     reader: Reader
     clock: Callable[[], int]
-    operated: bool = False
-    evaluated: bool = False
-    collected: bool = False
+    parts: Collection[str] = ()
     assets: Assets = field(default_factory=Assets)
 
     async def read(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -66,9 +63,7 @@ class Site:
             root=root,
             asset=lambda name: root + self.assets.path(name),
             now=self.clock(),
-            operated=self.operated,
-            evaluated=self.evaluated,
-            collected=self.collected,
+            parts=self.parts,
         )
         # a lone surrogate in stored text must not cost the page
         body = text.encode("utf-8", "replace")
