@@ -66,7 +66,7 @@ BY_NAME: Final = Redactor(on_fault=lambda error: swallow("mask", error))
 class Capture:
     """How much of a value is kept: a mode of ``MODES``, limits, a redactor (default: ``BY_NAME``)."""
 
-    __slots__ = ("_narrowed", "content", "limits", "mask", "mode", "redactor", "values")
+    __slots__ = ("_narrowed", "content", "defers", "limits", "mask", "mode", "redactor", "values")
 
     def __init__(self, mode: str = "full", limits: Limits | None = None, redactor: Redactor | None = None) -> None:
         self.mode = mode
@@ -74,6 +74,8 @@ class Capture:
         self.redactor = redactor or BY_NAME
         #: masks a text; None where texts are not looked into
         self.mask = self.redactor.text if self.redactor.scans else None
+        #: masking may wait: it is no function of the application's, which expects to be called at once
+        self.defers = not self.redactor.calls
         #: texts may be kept
         self.content = mode == "full"
         #: arguments and results may be looked at, for models, counts, ids and scores

@@ -13,10 +13,11 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
-from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
+from opentelemetry.context import Context, create_key, get_value, set_value
 
 from tracekit import semconv
 from tracekit.capture import Capture
+from tracekit.current import attach, get_current
 from tracekit.guard import swallow
 from tracekit.runtime import active
 from tracekit.shared import Shared
@@ -56,8 +57,8 @@ class Inherited:
 
 def inherited_attributes(context: Context | None = None) -> dict[str, Any]:
     """The attributes that spans started in ``context`` (default: the current one) inherit. Do not change them."""
-    found = get_value(_KEY, context)
-    own = found.attributes if isinstance(found, Inherited) else _NOTHING
+    found = (get_current() if context is None else context).get(_KEY)
+    own = found.attributes if type(found) is Inherited else _NOTHING
     return {**_from_baggage(context), **own} if _shares_ids else own
 
 

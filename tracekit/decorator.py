@@ -11,11 +11,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
-from opentelemetry.context import attach
-
 from tracekit import record, semconv
 from tracekit.capture import MODES, Capture
 from tracekit.conventions import Conventions
+from tracekit.current import attach
 from tracekit.guard import logger, swallow
 from tracekit.proxies import streamed
 from tracekit.reading import is_a
@@ -39,7 +38,7 @@ class Parameters:
     ``self`` and ``cls`` of methods are left out, defaults filled in (except None), secrets masked by name.
     """
 
-    __slots__ = ("_defaults", "_hides", "_known", "_names", "_rest", "_secrets", "_skip")
+    __slots__ = ("_complete", "_defaults", "_hides", "_known", "_names", "_rest", "_secrets", "_skip")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         try:
@@ -54,6 +53,8 @@ class Parameters:
             one.name: one.default for one in kept if one.default is not one.empty and one.default is not None
         }
         self._known = frozenset(one.name for one in kept)
+        #: so many positional arguments are all there are
+        self._complete = len(self._names) if self._defaults.keys() <= set(self._names) else -1
         self._hides: Mapping[str, bool] | None = None
         self._secrets: frozenset[str] = frozenset()
 
@@ -63,13 +64,14 @@ class Parameters:
             args = args[1:]
         names = self._names
         given = dict(zip(names, args)) if args else {}  # noqa: B905 - strict takes as long as the rest
-        if len(args) > len(names):
-            given[self._rest] = list(args[len(names) :])
-        if kwargs:
-            given.update(kwargs)
-        for name, value in self._defaults.items():
-            if name not in given:
-                given[name] = value
+        if kwargs or len(args) != self._complete:
+            if len(args) > len(names):
+                given[self._rest] = list(args[len(names) :])
+            if kwargs:
+                given.update(kwargs)
+            for name, value in self._defaults.items():
+                if name not in given:
+                    given[name] = value
         if self._hides is not hides:
             self._secrets = frozenset(name for name in self._known if hides[name])
             self._hides = hides
@@ -151,8 +153,8 @@ class Traced:
                 stream = streamed(span, result, self.output)
                 if stream is not None:
                     return stream
-            if self.output:
-                span.returned(result)
+            if self.output and result is not None and span.recording and not span.has_output:
+                record.output(span, result)
         except Exception as error:  # noqa: BLE001
             swallow("output", error)
         span.end()

@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tracekit.span import Span
+    from tracekit.capture import Capture
+    from tracekit.runtime import Runtime
 
+#: what a span takes beside its texts
+SPAN_BYTES: Final = 1_024
 #: works out attributes, as ``tracekit.record.worked_out`` does
 WorkOut = Callable[..., dict[str, Any]]
 
 
 class Deferred:
-    """Kept one by one: a tuple or a closure would be one more thing to the garbage collector, for every span."""
+    """Kept one by one: a tuple or a closure would be one more thing to the garbage collector, for every span.
 
+    ``kept_arguments`` and ``kept_output`` are what nobody else can change, ``kept_size`` about how many characters they
+    and ``later`` are. Whoever makes one sets these three.
+    """
+
+    kept_arguments: Any
+    kept_output: Any
+    kept_size: int
+    #: work out attributes too, from what they were given
+    later: tuple[Callable[[], dict[str, Any]], ...] = ()
     _work: WorkOut | None = None
-    _weight = 0
     _read_as = ""
-    _capture: Any = None
-    _runtime: Any = None
+    _capture: Capture | None = None
+    _runtime: Runtime | None = None
     _provider: str | None = None
-    _later: Any = ()
-    _arguments: Any = None
-    _result: Any = None
 
-    def defer(self, work: WorkOut, told: Span) -> None:
-        """Have attributes worked out when they are first read, from what ``told`` kept. ``work`` may be called twice,
-        by two threads, and gives the same each time."""
-        self._weight = told.kept_size
-        self._read_as = told.kind
-        self._capture = told.capture
-        self._runtime = told._runtime
-        if told.provider is not None:
-            self._provider = told.provider
-        if told._later:
-            self._later = told._later
-        self._arguments = told.kept_arguments
-        self._result = told.kept_output
+    def defer(self, work: WorkOut, kind: str, capture: Capture, runtime: Runtime, provider: str | None) -> None:
+        """Have attributes worked out from what is kept when they are first read. ``work`` may be called twice, by two
+        threads, and gives the same each time."""
+        self._read_as = kind
+        self._capture = capture
+        self._runtime = runtime
+        if provider is not None:
+            self._provider = provider
         self._work = work
 
     def work_out(self) -> dict[str, Any] | None:
         """The attributes; None where nothing is left to be worked out."""
-        kept = self._later, self._arguments, self._result  # before `_work`, which is forgotten first
+        kept = self.later, self.kept_arguments, self.kept_output  # before `_work`, which is forgotten first
         work = self._work
         return None if work is None else work(self._read_as, self._capture, self._runtime, self._provider, *kept)
 
     def worked_out(self) -> None:
         """Forget what the attributes were worked out from."""
         self._work = None
-        self._later = ()
-        self._arguments = self._result = None
+        self.later = ()
+        self.kept_arguments = self.kept_output = None

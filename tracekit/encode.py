@@ -9,12 +9,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from tracekit import cost, semconv, wire
+from tracekit.deferred import SPAN_BYTES
 from tracekit.recording import FastTracer, RecordedSpan
 from tracekit.redaction_spans import Outgoing
 from tracekit.shared import Shared
 
-#: what a span takes beside its texts
-_SPAN_BYTES: Final = 1_024
 _MAX_HEADS: Final = 1_000
 _PRICES: Final = cost.installed()
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -96,8 +95,8 @@ def _shared(attributes: Mapping[str, Any]) -> bytes:
 def size_of(span: ReadableSpan) -> int:
     """About how many bytes a span holds."""
     if type(span) is RecordedSpan:
-        return _SPAN_BYTES + span.weight
-    total = _SPAN_BYTES
+        return span.size
+    total = SPAN_BYTES
     for value in _attributes(span).values():
         kind = type(value)
         if kind is str:

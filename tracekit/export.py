@@ -32,6 +32,8 @@ from tracekit.spool_owner import default_folders
 
 #: a batch is sent at the latest when it has so many spans
 _BATCH_SPANS: Final = 512
+#: the encoding thread is woken by a span in front of which so many wait: by the first, and when a batch is whole
+_WAKE_AT: Final = frozenset((0, _BATCH_SPANS - 1))
 #: seconds from the first span of a process to the first export
 _FIRST_INTERVAL: Final = 0.05
 #: seconds that the end of the process allows for writing to disk what could not be sent
@@ -44,6 +46,18 @@ _STRIDE: Final = 32
 _WATCH_SECONDS: Final = 0.5
 
 
+class _Room:
+    """How many spans and bytes may wait; from where on the encoding thread no longer steps aside for the application
+    (three quarters), and the application gives way to it (seven eighths)."""
+
+    __slots__ = ("bytes", "crowd", "crowd_bytes", "spans", "work", "work_bytes")
+
+    def __init__(self, spans: int, size: int) -> None:
+        self.spans, self.bytes = spans, size
+        self.work, self.work_bytes = spans * 3 // 4, size * 3 // 4
+        self.crowd, self.crowd_bytes = spans * 7 // 8, size * 7 // 8
+
+
 class Exporter:
     """The queue and its threads, which start with the first span (and again after a fork)."""
 
@@ -51,6 +65,7 @@ class Exporter:
         self._config = config
         self._post = post
         self._first_project = config.project
+        self._room = _Room(config.max_queue_spans, config.max_queue_bytes)
         self.flushes_at_root = config.flush_at_root
         self._encoder = _encoder(config)
         self._begin()
@@ -78,30 +93,29 @@ class Exporter:
     def ended(self, span: ReadableSpan, own: bool) -> None:
         """Queue what is to be sent now that this span has ended. ``own``: it is of tracekit's own provider."""
         for chosen in self._sampling.chosen(span, own):
-            self.put(chosen)
+            self.put(chosen, size_of(chosen))
         if self.flushes_at_root and (span.parent is None or span.parent.is_remote):
             self.settle(self._config.exit_timeout)
 
-    def put(self, span: ReadableSpan) -> None:
-        """Queue an ended span."""
-        size = size_of(span)
-        config, ledger = self._config, self.ledger
+    def put(self, span: ReadableSpan, size: int | None = None) -> None:
+        """Queue an ended span of about so many bytes."""
+        if size is None:
+            size = size_of(span)
+        queue, room = self._queue, self._room
         with self._lock:
-            ledger.ended += 1
-            waiting = len(self._queue) + 1
-            if self._closed or waiting > config.max_queue_spans or self._bytes + size > config.max_queue_bytes:
-                ledger.dropped += 1
-                waiting = 0
-            else:
-                self._queue.append(span)
+            self.ledger.ended += 1
+            waiting, held = len(queue), self._bytes + size
+            fits = held <= room.bytes and waiting < room.spans and not self._closed
+            if fits:
+                queue.append(span)
                 self._sizes.append(size)
-                self._bytes += size
-        if waiting == 1 or waiting == _BATCH_SPANS:
+                self._bytes = held
+            else:
+                self.ledger.dropped += 1
+        if fits and waiting in _WAKE_AT:
             self._wake()
-        elif not waiting and not self._closed:
-            warn_once("full", "the queue of spans is full; spans are dropped and counted, see tracekit.stats()")
-        if waiting * 8 > 7 * config.max_queue_spans or self._bytes * 8 > 7 * config.max_queue_bytes:
-            self._give_way(waiting)
+        if not fits or held > room.crowd_bytes or waiting >= room.crowd:
+            self._crowded(fits)
 
     def flush(self, timeout: float) -> FlushResult:
         """Wait until all that has ended by now is acknowledged or lost, at most ``timeout`` seconds."""
@@ -150,6 +164,7 @@ class Exporter:
         if config.sample_rate != self._config.sample_rate:
             self._sampling = Sampling(config.sample_rate, self._sampling)
         self._config, self.flushes_at_root = config, config.flush_at_root
+        self._room = _Room(config.max_queue_spans, config.max_queue_bytes)
         self._encoder = _encoder(config, self._first_project)
         self._spool.move(*_place(config))
         if self._closed:
@@ -158,10 +173,12 @@ class Exporter:
         else:
             self._sender.use(config)
 
-    def _give_way(self, waiting: int) -> None:
+    def _crowded(self, fitted: bool) -> None:
         """Spans end faster than one thread can encode them: let it have the interpreter for its slice of time, rather
         than drop them."""
-        if waiting and not self._sender.blocked:
+        if not fitted and not self._closed:
+            warn_once("full", "the queue of spans is full; spans are dropped and counted, see tracekit.stats()")
+        if fitted and not self._sender.blocked:
             time.sleep(_SLICE_SECONDS)
 
     def _await(self, reached: Callable[[], bool], target: int, timeout: float) -> None:
@@ -241,11 +258,8 @@ class Exporter:
     def _can_wait(self) -> bool:
         """Whether the application may go first: a thread that never waits keeps the interpreter for 5 ms at a time, and
         an event loop, which gives it up at every turn, would stand still for as long."""
-        roomy = (
-            len(self._queue) * 4 <= 3 * self._config.max_queue_spans
-            and self._bytes * 4 <= 3 * self._config.max_queue_bytes
-        )
-        return roomy and not self._urgent()
+        room = self._room
+        return len(self._queue) <= room.work and self._bytes <= room.work_bytes and not self._urgent()
 
     def _take(self, most_bytes: int) -> Batch:
         """Encode the next spans."""

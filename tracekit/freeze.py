@@ -13,7 +13,7 @@ from tracekit.capture import Capture
 #: what a number, a key or a bracket counts for, in characters
 NODE: Final = 32
 SCALARS: Final = frozenset((int, float, bool, type(None)))
-_CONTAINERS: Final = frozenset((dict, list, tuple))
+CONTAINERS: Final = frozenset((dict, list, tuple))
 #: larger dicts are looked through each time
 _MAX_SHAPE: Final = 32
 _MAX_SHAPES: Final = 4_096
@@ -37,38 +37,13 @@ def freeze(value: Any, capture: Capture) -> tuple[Any, int]:
         return value, len(value)
     if kind in SCALARS:
         return value, NODE
-    if kind not in _CONTAINERS:
+    if kind not in CONTAINERS:
         raise NotPlain
-    return _copied(value, kind, capture, capture.limits.max_depth, capture.limits.max_chars)
+    return copy_of(value, kind, capture, capture.limits.max_depth, capture.limits.max_chars)
 
 
-def freeze_items(given: dict[str, Any], capture: Capture) -> int:
-    """Replace the containers among a dict's values by copies; returns about how many characters the dict makes.
-
-    The dict itself must be the caller's own. Raises NotPlain, with some values replaced already.
-    """
-    total = NODE
-    most = capture.limits.max_chars
-    hides = capture.redactor.hides
-    for name, item in given.items():
-        if hides[name]:
-            raise NotPlain
-        kind = type(item)
-        if kind is str:
-            total += len(item)
-        elif kind in SCALARS:
-            total += NODE
-        elif kind in _CONTAINERS:
-            given[name], size = _copied(item, kind, capture, capture.limits.max_depth, most - total)
-            total += size
-        else:
-            raise NotPlain
-    if total > most:
-        raise NotPlain
-    return total
-
-
-def _copied(value: Any, kind: type, capture: Capture, depth: int, most: int) -> tuple[Any, int]:
+def copy_of(value: Any, kind: type, capture: Capture, depth: int, most: int) -> tuple[Any, int]:
+    """A copy of a container, and about how many characters it makes. Raises NotPlain."""
     if depth == 0 or len(value) > (most_items := capture.limits.max_items):
         raise NotPlain
     if kind is dict:
@@ -101,8 +76,8 @@ def _copied(value: Any, kind: type, capture: Capture, depth: int, most: int) -> 
             total += len(item)
         elif kind_of in SCALARS:
             total += NODE
-        elif kind_of in _CONTAINERS:
-            copied[number], size = _copied(item, kind_of, capture, depth - 1, most - total)
+        elif kind_of in CONTAINERS:
+            copied[number], size = copy_of(item, kind_of, capture, depth - 1, most - total)
             total += size
         else:
             raise NotPlain
@@ -136,8 +111,8 @@ def _copy_containers(copied: dict[Any, Any], capture: Capture, depth: int, most:
         kind = type(item)
         if kind is str:
             total += len(item)
-        elif kind in _CONTAINERS:
-            copied[key], size = _copied(item, kind, capture, depth - 1, most - total)
+        elif kind in CONTAINERS:
+            copied[key], size = copy_of(item, kind, capture, depth - 1, most - total)
             total += size
         elif kind not in SCALARS:
             raise NotPlain

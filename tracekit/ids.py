@@ -14,19 +14,21 @@ class Ids(IdGenerator):
     the same ids are the same spans to a collector."""
 
     def __init__(self) -> None:
-        self._bits = random.Random(os.urandom(32)).getrandbits
+        self._random = random.Random(os.urandom(32))
+        #: a number of so many random bits
+        self.bits = self._random.getrandbits
         if hasattr(os, "register_at_fork"):
             renew = weakref.WeakMethod(self._renew)
             os.register_at_fork(after_in_child=lambda: (found := renew()) and found())
 
     def _renew(self) -> None:
-        self._bits = random.Random(os.urandom(32)).getrandbits
+        self._random.seed(os.urandom(32))
 
     def generate_span_id(self) -> int:
-        return self._bits(64) or 1
+        return self.bits(64) or 1
 
     def generate_trace_id(self) -> int:
-        return self._bits(128) or 1
+        return self.bits(128) or 1
 
     def is_trace_id_random(self) -> bool:
         return True

@@ -12,7 +12,7 @@ from gc import is_tracked
 from typing import Any, Final
 
 from tracekit.capture import Capture
-from tracekit.freeze import NODE, SCALARS, NotPlain, shapes_of, size_of_keys
+from tracekit.freeze import CONTAINERS, NODE, SCALARS, NotPlain, copy_of, shapes_of, size_of_keys
 from tracekit.slabs import Kept, keep
 
 _TEXTS: Final = {str}
@@ -20,40 +20,78 @@ _DICTS: Final = {dict}
 #: of longer lists of dicts, every eighth is measured
 _FEW: Final = 16
 _EVERY: Final = 8
+#: once some told too little, all are measured for so many values
+_WARY: Final = 1_000
 #: records with more text than that, on average, are copied: to copy text costs more than to look at many parts
 _LONG: Final = 512
 
 
-def _orjson() -> tuple[Callable[[Any], bytes] | None, Callable[[memoryview], Any] | None]:
+def _orjson() -> tuple[Callable[..., bytes] | None, int, Callable[[memoryview], Any] | None]:
     try:
         import orjson
     except ImportError:
-        return None, None
-    dumps = orjson.dumps
+        return None, 0, None
     exactly = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-    return (lambda value: dumps(value, None, exactly)), orjson.loads
+    return orjson.dumps, exactly, orjson.loads
 
 
-_dumps, _loads = _orjson()
+_wary = 0
+_dumps, _EXACTLY, _loads = _orjson()
 
 
 def pack(value: dict[str, Any] | list[Any], capture: Capture) -> Kept | None:
     """The value's JSON, where it is plain and not too large; None where it must be looked at more closely."""
     if _dumps is None:
         return None
+    global _wary
     limits = capture.limits
+    if _wary:
+        _wary -= 1
     try:
         if _room(value, limits.max_chars, limits.max_depth, limits.max_items) < 0:
             return None
-        packed = _dumps(value)
+        packed = _dumps(value, None, _EXACTLY)
     except Exception:  # noqa: BLE001 - not plain, too large, changing meanwhile
         return None
-    return keep(packed) if len(packed) <= limits.max_chars else None
+    if len(packed) <= limits.max_chars:
+        return keep(packed)
+    _wary = _WARY
+    return None
 
 
-def has_records(value: Any) -> bool:
+def keep_arguments(given: dict[str, Any], capture: Capture) -> tuple[dict[str, Any] | Kept, int]:
+    """The arguments as nobody else can change them, and about how many characters they make.
+
+    The dict itself must be the caller's own. Raises NotPlain, with some values replaced by copies already.
+    """
+    total = NODE
+    limits = capture.limits
+    hides = capture.redactor.hides
+    for name, item in given.items():
+        if hides[name]:
+            raise NotPlain
+        kind = type(item)
+        if kind is str:
+            total += len(item)
+        elif kind in SCALARS:
+            total += NODE
+        elif kind in CONTAINERS:
+            if kind is list and len(item) > _FEW and has_records(item):
+                packed = pack(given, capture)
+                if packed is not None:
+                    return packed, packed.size
+            given[name], size = copy_of(item, kind, capture, limits.max_depth, limits.max_chars - total)
+            total += size
+        else:
+            raise NotPlain
+    if total > limits.max_chars:
+        raise NotPlain
+    return given, total
+
+
+def has_records(value: list[Any]) -> bool:
     """Whether this is a long list of dicts, for which packing pays: long texts are better taken by reference."""
-    return type(value) is list and len(value) > _FEW and type(value[0]) is dict
+    return len(value) > _FEW and type(value[0]) is dict
 
 
 def unpack(packed: Kept) -> Any:
@@ -108,11 +146,17 @@ def _room(value: Any, left: int, depth: int, most_items: int) -> int:
         if kinds <= SCALARS:
             return left
         if kinds == _DICTS and not any(map(is_tracked, value)):
-            # That there are not too many parts is known so; how long the texts are is told by some.
-            chars = _EVERY * _chars(value[::_EVERY])
-            if chars > _LONG * count:
+            # That nothing is nested in them is known so; how long they are is told by some.
+            chars = parts = 0
+            every = 1 if _wary else _EVERY
+            for record in value[::every]:
+                parts += len(record)
+                for part in record.values():
+                    if type(part) is str:
+                        chars += len(part)
+            if every * chars > _LONG * count:
                 raise NotPlain
-            return left - NODE * sum(map(len, value)) - chars
+            return left - every * (NODE * parts + chars)
     return _room_of(value, left, depth, most_items)
 
 
@@ -138,7 +182,3 @@ def _room_of(items: Iterable[Any], left: int, depth: int, most_items: int) -> in
 def _are_records(value: list[Any]) -> bool:
     """Whether these are dicts without containers in them: those that the garbage collector need not know."""
     return set(map(type, value)) == _DICTS and not any(map(is_tracked, value))
-
-
-def _chars(records: list[dict[str, Any]]) -> int:
-    return sum([len(item) for record in records for item in record.values() if type(item) is str])

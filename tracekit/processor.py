@@ -62,11 +62,12 @@ class ExportProcessor(SpanProcessor):
 
     def on_ended(self, span: RecordedSpan) -> None:
         """Queue a span of tracekit's own."""
+        exporter = self._exporter
         try:
-            if span.flags & 1 and not self._exporter.flushes_at_root:
-                self._exporter.put(span)
+            if span.flags & 1 and not exporter.flushes_at_root:
+                exporter.put(span, span.size)
             else:
-                self._exporter.ended(span, True)
+                exporter.ended(span, True)
         except Exception as error:  # noqa: BLE001
             swallow("on_end", error)
 

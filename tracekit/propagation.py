@@ -13,8 +13,9 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context
 
+from tracekit.current import attach, get_current
 from tracekit.guard import swallow
 from tracekit.stepping import leave
 

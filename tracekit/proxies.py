@@ -10,8 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from opentelemetry.context import attach, get_current
-
+from tracekit.current import attach, get_current
 from tracekit.span import Span
 from tracekit.stepping import leave
 from tracekit.streams import StreamObserver

@@ -13,18 +13,19 @@ from tracekit import inputs, semconv
 from tracekit.capture import Capture
 from tracekit.documents import Document, read_documents
 from tracekit.emit import embedding_attributes
-from tracekit.freeze import NotPlain, freeze, freeze_items
+from tracekit.freeze import NotPlain, freeze
 from tracekit.guard import swallow
 from tracekit.inputs import Arguments, model_attributes, read_arguments
 from tracekit.notes import Notes
 from tracekit.objects import said
 from tracekit.outputs import looks_like_an_answer, put_answer, put_documents, read_output, read_response, surely_answers
-from tracekit.packed import has_records, is_clean, pack, unpack
+from tracekit.packed import has_records, is_clean, keep_arguments, pack, unpack
 from tracekit.reading import is_a
 from tracekit.response import Response
 from tracekit.slabs import Kept
 
 if TYPE_CHECKING:
+    from tracekit.recording import RecordedSpan
     from tracekit.runtime import Runtime
     from tracekit.span import Span
 
@@ -40,33 +41,38 @@ def arguments(span: Span, given: Arguments) -> None:
     capture = span.capture
     if not capture.values:
         return
-    if span.defers:
+    keeper = span.keeper
+    if keeper is not None:
         try:
-            span.kept_arguments, size = _kept_arguments(given, capture)
-            span.kept_size += size
+            keeper.kept_arguments, size = keep_arguments(given, capture)
+            keeper.kept_size += size
             return
         except NotPlain:
             # What comes out wins over what went in where both say the same, so it cannot wait either.
-            span.defers = False
+            span.keeper = None
     read_arguments(span, given)
-
-
-def _kept_arguments(given: Arguments, capture: Capture) -> tuple[Arguments | Kept, int]:
-    """The arguments as nobody else can change them, and about how many characters they make."""
-    for value in given.values():
-        if type(value) is list and has_records(value):
-            packed = pack(given, capture)
-            return (given, freeze_items(given, capture)) if packed is None else (packed, packed.size)
-    return given, freeze_items(given, capture)
 
 
 def output(span: Span, value: Any) -> None:
     """Record what came out: a model's answer, documents, vectors, or any value."""
-    if value is None or not span.capture.values:
+    capture = span.capture
+    if value is None or not capture.values:
         return
-    if not (span.defers and type(value) in _KEPT and _kept(span, value)):
-        span.read_kept()
-        read_output(span, value)
+    kind = type(value)
+    keeper = span.keeper
+    if keeper is None or kind not in _KEPT or span.kind in _CALLS:
+        pass
+    elif kind is not str:
+        if _kept(span, keeper, value):
+            return
+    elif len(value) <= capture.limits.max_chars:
+        keeper.kept_output = value
+        keeper.kept_size += len(value) + 1
+        if span.kind == "llm":
+            span.answered()
+        return
+    span.read_kept()
+    read_output(span, value)
 
 
 def answer(span: Span, response: Response) -> None:
@@ -75,22 +81,21 @@ def answer(span: Span, response: Response) -> None:
     put_answer(span, response)
 
 
-def _kept(span: Span, value: Any) -> bool:
-    """Whether a result can wait. What it means for the spans around this one cannot."""
-    kind = span.kind
+def _kept(span: Span, keeper: RecordedSpan, value: Any) -> bool:
+    """Whether a container that came out can wait. What it means for the spans around this one cannot."""
     answers: bool | None = False
-    if kind == "llm":
-        answers = True if type(value) is str else surely_answers(value)
+    if span.kind == "llm":
+        answers = surely_answers(value)
         if answers is None:
             return False
-    elif kind in _CALLS or (not span.settled_kind and looks_like_an_answer(value)):
+    elif not span.settled_kind and looks_like_an_answer(value):
         return False
     packed = pack(value, span.capture) if type(value) is list and has_records(value) else None
     try:
-        span.kept_output, size = freeze(value, span.capture) if packed is None else (packed, packed.size)
+        keeper.kept_output, size = freeze(value, span.capture) if packed is None else (packed, packed.size)
     except NotPlain:
         return False
-    span.kept_size += size
+    keeper.kept_size += size
     if answers:
         span.answered()
     return True

@@ -27,9 +27,10 @@ from opentelemetry.trace.propagation import set_span_in_context
 from opentelemetry.util import types
 
 from tracekit.capture import Capture
-from tracekit.deferred import Deferred
+from tracekit.deferred import SPAN_BYTES, Deferred
 from tracekit.errors import exception_attributes, type_name
 from tracekit.guard import logger, swallow
+from tracekit.ids import Ids
 from tracekit.processor import Processors
 
 #: under which a context holds its span
@@ -51,12 +52,10 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
     """
 
     # What a span seldom has of its own. ``ReadableSpan.__init__`` would set them all, for a microsecond.
-    _end_time: int | None = None
     _status: Status = Status(StatusCode.UNSET)
     _events: Any = ()
     _links: Any = ()
     _instrumentation_info = None
-    _own: dict[str, Any] | None = None
     _dropped = 0
     _built: SpanContext | None = None
 
@@ -85,6 +84,10 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
         self.static = static
         self.inherited = inherited
         self._start_time = start_time
+        self._end_time: int | None = None
+        self._own: dict[str, Any] | None = None
+        self.kept_arguments = self.kept_output = None
+        self.kept_size = 0
 
     # --- what it is --------------------------------------------------------------------------------------------------
     def get_span_context(self) -> SpanContext:
@@ -138,12 +141,14 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
         return not none or self._dropped > 0 or self._status is not RecordedSpan._status
 
     @property
-    def weight(self) -> int:
-        """About how many characters the span holds, with what is still to be worked out."""
-        own = self._own
-        if own is None:
-            return self._weight
-        return self._weight + sum([len(value) for value in own.values() if type(value) is str])
+    def size(self) -> int:
+        """About how many bytes the span holds, with what is still to be worked out."""
+        total = SPAN_BYTES + self.kept_size
+        if self._own is not None:
+            for value in self._own.values():
+                if type(value) is str:
+                    total += len(value)
+        return total
 
     def is_recording(self) -> bool:
         return self._end_time is None
@@ -253,8 +258,9 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
             return
         processors = self.tracer.processors
         at = time_ns() if end_time is None else end_time
-        for before in processors.ending:
-            before(self)
+        if processors.ending:
+            for before in processors.ending:
+                before(self)
         self._end_time = at
         for after in processors.ended:
             after(self)
@@ -287,7 +293,11 @@ class FastTracer:
         most = limits.max_span_attributes
         self.max_attributes: int = _NO_LIMIT if most is None else most
         self.max_length: int | None = limits.max_span_attribute_length
-        self._ids = provider.id_generator
+        self._limited = self.max_length is not None or self.max_attributes < _FEW
+        ids: Any = provider.id_generator
+        self._ids = ids
+        #: random bits at once, where the generator is tracekit's own
+        self._bits = ids.bits if type(ids) is Ids else None
         self._sampler = provider.sampler
         self._all = _samples_all(provider.sampler)
 
@@ -335,22 +345,27 @@ class FastTracer:
             recording = result.decision is not Decision.DROP
         else:
             recording = bool(flags & _SAMPLED)
-        span_id = self._ids.generate_span_id()
+        bits = self._bits
+        span_id = self._ids.generate_span_id() if bits is None else bits(64) or 1
         if not recording:
             return trace_api.NonRecordingSpan(SpanContext(trace_id, span_id, False, TraceFlags(flags), state))
         at = time_ns() if start_time is None else start_time
         span = RecordedSpan(self, name, kind, trace_id, span_id, up, flags, state, static, inherited, at)
-        if own or links or self.max_length is not None or self.max_attributes < _FEW:
+        if own or links or self._limited:
             _complete(span, own, links)
-        for starting in self.processors.starting:
-            starting(span, context)
+        if self.processors.starting:
+            for starting in self.processors.starting:
+                starting(span, context)
         return span
 
     def _under(self, above: Any) -> tuple[int, SpanContext | None, int, TraceState]:
         """Trace id, parent, flags and state of a span beneath ``above``."""
-        found = above.get_span_context() if isinstance(above, trace_api.Span) else None
-        if found is not None and found.is_valid:
-            return found.trace_id, found, int(found.trace_flags), found.trace_state
+        if above is not None and isinstance(above, trace_api.Span):
+            found = above.get_span_context()
+            if found.is_valid:
+                return found.trace_id, found, int(found.trace_flags), found.trace_state
+        if self._bits is not None:
+            return self._bits(128) or 1, None, _SAMPLED | _RANDOM, _NO_STATE
         random = getattr(self._ids, "is_trace_id_random", bool)()
         return self._ids.generate_trace_id(), None, _SAMPLED | (_RANDOM if random else 0), _NO_STATE
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
-from opentelemetry.context import Context, attach, create_key, get_current, get_value
+from opentelemetry.context import Context, create_key
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import set_span_in_context
 
@@ -23,6 +23,7 @@ from tracekit import record, semconv
 from tracekit.capture import Capture
 from tracekit.context import inherited_attributes
 from tracekit.conventions import Conventions
+from tracekit.current import attach, get_current
 from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
 from tracekit.inputs import read_arguments
@@ -51,20 +52,12 @@ _set_item: Final = dict.__setitem__
 class Span(Notes):
     """One running span. ``kind`` is one of ``tracekit.semconv.OPENINFERENCE_KINDS``."""
 
-    _parent: Span | None = None
-    _ended = False
-    _live = False
-    _own: dict[str, Any] | None = None
-    _later: Sequence[Callable[[], dict[str, Any]]] = ()
-    _has_output = False
-    #: what is to be read later, of which nobody else can change anything, and about how many characters it is
-    kept_arguments: dict[str, Any] | Kept | None = None
-    kept_output: Any = None
-    kept_size = 0
+    # What is read of every span is set on each: Python takes several times as long to find a class's default.
     #: the span itself where it is tracekit's own and can work out attributes when they are read
     _fast: RecordedSpan | None = None
-    #: whether what it is given may be read later
-    defers = False
+    #: the same where what it is given may be kept for later
+    keeper: RecordedSpan | None = None
+    _parent: Span | None = None
     #: the OpenTelemetry context in which this span is the current one, until it ends
     context: Context = _NO_CONTEXT
 
@@ -77,6 +70,11 @@ class Span(Notes):
         self.settled_kind = settled_kind
         self.capture = capture
         self._runtime = runtime
+        self._live = self._ended = False
+        self._own: dict[str, Any] | None = None
+        self.provider: str | None = None
+        #: whether the application set its own output
+        self.has_output = False
 
     @property
     def most(self) -> int:  # type: ignore[override]
@@ -126,7 +124,7 @@ class Span(Notes):
         """What came out, read as a return value would be. Wins over the return value."""
         if self.is_recording():
             record.output(self, value)
-            self._has_output = True
+            self.has_output = True
 
     @guarded
     def set_usage(self, usage: Any = None, **counts: int) -> None:
@@ -222,14 +220,9 @@ class Span(Notes):
             outer._answered = True
             outer = outer._parent
 
-    @property
-    def has_output(self) -> bool:
-        """Whether the application set its own output."""
-        return self._has_output
-
     def returned(self, value: Any) -> None:
         """Record a return value, unless the application gave its own output."""
-        if value is not None and not self._has_output and self.recording and not self._ended:
+        if value is not None and not self.has_output and self.recording and not self._ended:
             try:
                 record.output(self, value)
             except Exception as error:  # noqa: BLE001
@@ -238,18 +231,20 @@ class Span(Notes):
     def later(self, size_of: Callable[[Any], int | None], work_out: Callable[..., dict[str, Any]], *given: Any) -> None:
         """Add the attributes that ``work_out(*given)`` gives: when the span's attributes are first read, where the span
         can do that and nobody can change what is ``given`` meanwhile, else now."""
-        size = size_of(given[0]) if self.defers else None
-        if size is None:
+        keeper = self.keeper
+        size = None if keeper is None else size_of(given[0])
+        if keeper is None or size is None:
             self.put(work_out(*given))
         elif self.is_recording():
-            self._later = (*self._later, functools.partial(work_out, *given))
-            self.kept_size += size
+            keeper.later = (*keeper.later, functools.partial(work_out, *given))
+            keeper.kept_size += size
 
     def read_kept(self) -> None:
         """Read the arguments now."""
-        given, self.kept_arguments = self.kept_arguments, None
-        if given:
-            read_arguments(self, unpack(given) if type(given) is Kept else given)  # type: ignore[arg-type]
+        fast = self._fast
+        if fast is not None and fast.kept_arguments:
+            given, fast.kept_arguments = fast.kept_arguments, None
+            read_arguments(self, unpack(given) if type(given) is Kept else given)
 
     def first_token(self) -> None:
         """Mark now as the time of a stream's first token."""
@@ -274,8 +269,8 @@ class Span(Notes):
             else:
                 if self._own:
                     fast.take(self._own)
-                if self.kept_size:
-                    fast.defer(record.worked_out, self)
+                if fast.kept_size:
+                    fast.defer(record.worked_out, self.kind, self.capture, self._runtime, self.provider)
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
             self._ended = True
@@ -283,7 +278,7 @@ class Span(Notes):
         # The context holds this handle: without this, every span would wait for the garbage collector. And a chain of
         # spans, each started beneath the one before, must not keep them all.
         self.context = _NO_CONTEXT
-        self._parent = self.kept_arguments = self.kept_output = None
+        self._parent = None
 
 
 _NO_CAPTURE: Final = Capture("none")
@@ -328,7 +323,8 @@ def start(
         span = Span(otel, recording, kind, settled_kind, capture, runtime)
         if recording:
             span._fast = otel  # type: ignore[assignment]
-            span.defers = not capture.redactor.calls
+            if capture.defers:
+                span.keeper = otel  # type: ignore[assignment]
     else:
         attributes = {**static, **inherited} if inherited else static
         otel = runtime.tracer.start_span(name, context=current, kind=client, attributes=attributes)
@@ -343,7 +339,7 @@ def start(
 def current_span() -> Span:
     """The running span, whoever started it. Where there is none, a handle that does nothing."""
     otel = trace_api.get_current_span()
-    span = get_value(_KEY)
+    span = get_current().get(_KEY)
     if isinstance(span, Span) and span._otel is otel:
         return span
     if not otel.is_recording():

@@ -15,7 +15,9 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import Token
 from typing import Any, NamedTuple, Protocol
 
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context, detach
+
+from tracekit.current import attach, get_current
 
 
 class Observer(Protocol):

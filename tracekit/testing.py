@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from opentelemetry import trace as trace_api
-from opentelemetry.context import Context, attach
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
@@ -28,6 +28,7 @@ from tracekit import runtime, semconv, threads
 from tracekit.capture import Capture
 from tracekit.captured import CapturedSpan, Tree, rendered, tree_of
 from tracekit.conventions import ALL
+from tracekit.current import attach
 from tracekit.stepping import leave
 
 __all__ = ["CapturedSpan", "Spans", "capture"]

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import thread as pools
 from typing import Any, Final
 
-from opentelemetry.context import attach
-
+from tracekit.current import attach
 from tracekit.integrations.langchain_current import current
 from tracekit.stepping import leave
 

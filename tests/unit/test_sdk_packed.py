@@ -181,6 +181,18 @@ def test_gigantic_values_take_no_longer_than_small_ones() -> None:
         assert time.thread_time() - begin < 0.05
 
 
+def test_what_few_records_did_not_tell_surprises_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    dumps = packed._dumps
+    monkeypatch.setattr(packed, "_dumps", lambda *given: written.append(1) or dumps(*given))  # type: ignore[misc]
+    monkeypatch.setattr(packed, "_wary", 0)
+    rows = _rows()
+    rows[3]["name"] = "x" * 300_000
+    assert [pack(rows, Capture()) for _ in range(20)] == [None] * 20
+    assert len(written) == 1
+    assert pack(_rows(), Capture()) is not None
+
+
 def test_numbers_that_json_has_no_word_for(spans: Recorded) -> None:
     @trace(name="call")
     def call(rows: Any) -> None: ...

@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
 
-from opentelemetry.context import Context, get_current
-from opentelemetry.context import attach as attach_context
+from opentelemetry.context import Context
+
+from tracekit.current import attach, get_current
 
 #: set wherever a run has begun and in what was copied from there; not where somebody has carried the current context
 #: alone, into a thread of a run's code
@@ -102,7 +103,7 @@ def enter(inside: Context, confined: bool) -> RunContext:
     """Attach a run's context over what is current."""
     _marked.set(True)
     scope = RunContext(inside, _uncovered(), confined)
-    attach_context(scope)
+    attach(scope)
     return scope
 
 
@@ -111,7 +112,7 @@ def leave(scope: RunContext) -> None:
     beneath = scope.beneath
     scope.over()
     if get_current() is scope:
-        attach_context(beneath)
+        attach(beneath)
 
 
 def _uncovered() -> Context:

@@ -11,9 +11,10 @@ from contextlib import nullcontext
 from typing import Any, Final
 from uuid import UUID
 
-from opentelemetry.context import Context, attach, create_key, set_value
+from opentelemetry.context import Context, create_key, set_value
 
 from tracekit.context import context
+from tracekit.current import attach
 from tracekit.guard import warn_once
 from tracekit.integrations.langchain_current import RunContext, current, enter, leave
 from tracekit.runtime import active
