@@ -18,7 +18,8 @@ Get = Callable[[], Context]
 Attach = Callable[[Context], Token[Context]]
 
 
-def _direct(api: Any) -> tuple[Get, Attach]:
+def functions(api: Any) -> tuple[Get, Attach]:
+    """``get_current`` and ``attach`` of OpenTelemetry's context module; the context variable's own if there is one."""
     held = getattr(api, "_RUNTIME_CONTEXT", None)
     variable = getattr(held, "_current_context", None)
     if type(held) is ContextVarsRuntimeContext and type(variable) is ContextVar:
@@ -26,7 +27,7 @@ def _direct(api: Any) -> tuple[Get, Attach]:
     return api.get_current, api.attach
 
 
-_functions: Final = _direct(context_api)
+_functions: Final = functions(context_api)
 #: as ``opentelemetry.context.get_current``
 get_current: Final[Get] = _functions[0]
 #: as ``opentelemetry.context.attach``; undone by ``tracekit.stepping.leave``

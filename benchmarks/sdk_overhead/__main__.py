@@ -18,7 +18,13 @@ from typing import Any
 from benchmarks.sdk_overhead import peers
 from benchmarks.sdk_overhead.workload import SPANS_PER_CALL
 
-_CALLS = {"paced": 300, "large": 300, "records": 300, "text": 300, "flat": 3_000, "async": 1_200}
+_CALLS = {
+    "paced": 300,
+    **dict.fromkeys(("large", "records", "text"), 300),
+    **dict.fromkeys(("large-loop", "records-loop", "text-loop"), 2_000),
+    "flat": 3_000,
+    "async": 1_200,
+}
 _IMPORT_RUNS = 5
 #: what would change what is measured: bytecode is always there where packages are installed
 _LEFT_OUT = ("OTEL_", "TRACEKIT_", "LANG", "PYTHONDONTWRITEBYTECODE")

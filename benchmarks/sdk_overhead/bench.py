@@ -4,6 +4,7 @@ paced   bursts of five calls, 20 ms apart: queues never fill; the median call's 
 large   the same, one span a call, with 10 kB of arguments: ten messages
 records the same with 45 small dicts
 text    the same with one text
+large-loop, records-loop, text-loop   the same, call after call without a pause: warm caches, and the exporter at work
 flat    calls without a pause on one thread, then flush
 async   calls by 100 tasks on one event loop, then flush
 memory  calls in rounds of 10,000 spans with a flush behind each: resident memory over time
@@ -25,9 +26,10 @@ from typing import Any
 
 from benchmarks.sdk_overhead import peers, workload
 
-MODES = ("paced", "large", "records", "text", "flat", "async", "memory")
 #: modes of one span a call
 SINGLE = {"large": workload.build_large, "records": workload.build_records, "text": workload.build_text}
+_LOOP = "-loop"
+MODES = ("paced", *SINGLE, *(name + _LOOP for name in SINGLE), "flat", "async", "memory")
 _BURST, _GAP = 5, 0.02
 _TASKS = 100
 _WARM_UP = 100
@@ -35,19 +37,19 @@ _ROUND = 3_334
 _PAGE = resource.getpagesize()
 
 
-def _calls(function: Callable[[str], Any], calls: int, paced: bool) -> list[int]:
-    """Nanoseconds of each call, where paced."""
+def _calls(function: Callable[[str], Any], calls: int, timed: bool, paced: bool) -> list[int]:
+    """Nanoseconds of each call, where timed."""
     times: list[int] = []
     clock = time.perf_counter_ns
     for number in range(calls):
         text = workload.question(number)
-        if not paced:
+        if not timed:
             function(text)
             continue
         begin = clock()
         function(text)
         times.append(clock() - begin)
-        if number % _BURST == _BURST - 1:
+        if paced and number % _BURST == _BURST - 1:
             time.sleep(_GAP)
     return times
 
@@ -64,15 +66,17 @@ async def _tasks(function: Callable[[str], Any], calls: int) -> None:
 
 def measure(peer: str, mode: str, calls: int, endpoint: str) -> dict[str, Any]:
     wrap, flush = peers.setup(peer, endpoint)
-    build = {"async": workload.build_async, **SINGLE}.get(mode, workload.build)
+    single = SINGLE.get(mode.removesuffix(_LOOP))
+    build = single or (workload.build_async if mode == "async" else workload.build)
     function = build(wrap)
-    per_call = 1 if mode in SINGLE else workload.SPANS_PER_CALL
+    per_call = workload.SPANS_PER_CALL if single is None else 1
 
     def run(count: int) -> list[int]:
         if mode == "async":
             asyncio.run(_tasks(function, count))
             return []
-        return _calls(function, count, mode == "paced" or mode in SINGLE)
+        timed = single is not None or mode == "paced"
+        return _calls(function, count, timed, timed and not mode.endswith(_LOOP))
 
     run(_WARM_UP)
     flush()
