@@ -69,9 +69,10 @@ class Parameters:
                 given[self._rest] = list(args[len(names) :])
             if kwargs:
                 given.update(kwargs)
-            for name, value in self._defaults.items():
-                if name not in given:
-                    given[name] = value
+            if len(given) < len(self._known):
+                for name, value in self._defaults.items():
+                    if name not in given:
+                        given[name] = value
         if self._hides is not hides:
             self._secrets = frozenset(name for name in self._known if hides[name])
             self._hides = hides

@@ -18,13 +18,13 @@ WorkOut = Callable[..., dict[str, Any]]
 class Deferred:
     """Kept one by one: a tuple or a closure would be one more thing to the garbage collector, for every span.
 
-    ``kept_arguments`` and ``kept_output`` are what nobody else can change, ``kept_size`` about how many characters they
-    and ``later`` are. Whoever makes one sets these three.
+    ``kept_arguments`` and ``kept_output`` are what nobody else can change, ``size`` about how many bytes the span takes
+    with them and ``later``. Whoever makes one sets these three.
     """
 
     kept_arguments: Any
     kept_output: Any
-    kept_size: int
+    size: int
     #: work out attributes too, from what they were given
     later: tuple[Callable[[], dict[str, Any]], ...] = ()
     _work: WorkOut | None = None

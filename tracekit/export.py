@@ -104,18 +104,20 @@ class Exporter:
         queue, room = self._queue, self._room
         with self._lock:
             self.ledger.ended += 1
-            waiting, held = len(queue), self._bytes + size
-            fits = held <= room.bytes and waiting < room.spans and not self._closed
-            if fits:
+            waiting = len(queue)
+            held = self._bytes + size
+            crowded = held > room.crowd_bytes or waiting >= room.crowd or self._closed
+            if crowded and (held > room.bytes or waiting >= room.spans or self._closed):
+                self.ledger.dropped += 1
+                waiting = -1
+            else:
                 queue.append(span)
                 self._sizes.append(size)
                 self._bytes = held
-            else:
-                self.ledger.dropped += 1
-        if fits and waiting in _WAKE_AT:
+        if waiting in _WAKE_AT:
             self._wake()
-        if not fits or held > room.crowd_bytes or waiting >= room.crowd:
-            self._crowded(fits)
+        if crowded:
+            self._crowded(waiting >= 0)
 
     def flush(self, timeout: float) -> FlushResult:
         """Wait until all that has ended by now is acknowledged or lost, at most ``timeout`` seconds."""

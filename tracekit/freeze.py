@@ -28,20 +28,6 @@ class NotPlain(Exception):
     """The value has parts that are no plain JSON types, are secrets by their names, or are too many."""
 
 
-def freeze(value: Any, capture: Capture) -> tuple[Any, int]:
-    """A copy of a value of plain types, and about how many characters of JSON it makes. Raises NotPlain."""
-    kind = type(value)
-    if kind is str:
-        if len(value) > capture.limits.max_chars:
-            raise NotPlain
-        return value, len(value)
-    if kind in SCALARS:
-        return value, NODE
-    if kind not in CONTAINERS:
-        raise NotPlain
-    return copy_of(value, kind, capture, capture.limits.max_depth, capture.limits.max_chars)
-
-
 def copy_of(value: Any, kind: type, capture: Capture, depth: int, most: int) -> tuple[Any, int]:
     """A copy of a container, and about how many characters it makes. Raises NotPlain."""
     if depth == 0 or len(value) > (most_items := capture.limits.max_items):
@@ -88,25 +74,7 @@ def copy_of(value: Any, kind: type, capture: Capture, depth: int, most: int) -> 
 
 def _copied_dict(copied: dict[Any, Any], capture: Capture, depth: int, most: int) -> tuple[Any, int]:
     """``copied`` with its containers replaced by copies."""
-    keys = tuple(copied)
-    shapes = shapes_of(capture.redactor)
-    total = shapes.get(keys)
-    if total is None:
-        total = size_of_keys(keys, copied, capture, shapes)
-    for item in copied.values():
-        kind = type(item)
-        if kind is str:
-            total += len(item)
-        elif kind not in SCALARS:
-            total += _copy_containers(copied, capture, depth, most - total)
-            break
-    if total > most or depth == 0:
-        raise NotPlain
-    return copied, total
-
-
-def _copy_containers(copied: dict[Any, Any], capture: Capture, depth: int, most: int) -> int:
-    total = 0
+    total = size_of_keys(copied, capture)
     for key, item in copied.items():
         kind = type(item)
         if kind is str:
@@ -116,19 +84,28 @@ def _copy_containers(copied: dict[Any, Any], capture: Capture, depth: int, most:
             total += size
         elif kind not in SCALARS:
             raise NotPlain
-        if total > most:
-            raise NotPlain
-    return total
+    if total > most or depth == 0:
+        raise NotPlain
+    return copied, total
 
 
-def size_of_keys(keys: tuple[Any, ...], copied: dict[Any, Any], capture: Capture, shapes: dict[Any, int]) -> int:
+def size_of_keys(items: dict[Any, Any], capture: Capture) -> int:
     """What a dict's keys and brackets make. The same few shapes come again and again, and need no second look."""
+    of, shapes = _shapes
+    if of is not capture.redactor:
+        shapes = shapes_of(capture.redactor)
+    keys = tuple(items)
+    size = shapes.get(keys)
+    return _measured(keys, items, capture, shapes) if size is None else size
+
+
+def _measured(keys: tuple[Any, ...], items: dict[Any, Any], capture: Capture, shapes: dict[Any, int]) -> int:
     redactor = capture.redactor
     hides = redactor.hides
     if len(keys) > capture.limits.max_items or any(type(key) is not str or hides[key] for key in keys):
         raise NotPlain
-    if "value" in copied or "Value" in copied:
-        if redactor.names_secret(copied):
+    if "value" in items or "Value" in items:
+        if redactor.names_secret(items):
             raise NotPlain
         return _size_of(keys)
     size = _size_of(keys)

@@ -64,17 +64,14 @@ def keep_arguments(given: dict[str, Any], capture: Capture) -> tuple[dict[str, A
 
     The dict itself must be the caller's own. Raises NotPlain, with some values replaced by copies already.
     """
-    total = NODE
+    total = size_of_keys(given, capture)
     limits = capture.limits
-    hides = capture.redactor.hides
     for name, item in given.items():
-        if hides[name]:
-            raise NotPlain
         kind = type(item)
         if kind is str:
             total += len(item)
         elif kind in SCALARS:
-            total += NODE
+            pass
         elif kind in CONTAINERS:
             if kind is list and len(item) > _FEW and has_records(item):
                 packed = pack(given, capture)
@@ -114,7 +111,7 @@ def _look(value: Any, capture: Capture, shapes: dict[Any, int], depth: int) -> N
         raise NotPlain
     if type(value) is dict:
         if tuple(value) not in shapes:
-            size_of_keys(tuple(value), value, capture, shapes)
+            size_of_keys(value, capture)
         if not is_tracked(value):
             return
         value = value.values()

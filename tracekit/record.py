@@ -13,7 +13,7 @@ from tracekit import inputs, semconv
 from tracekit.capture import Capture
 from tracekit.documents import Document, read_documents
 from tracekit.emit import embedding_attributes
-from tracekit.freeze import NotPlain, freeze
+from tracekit.freeze import NotPlain, copy_of
 from tracekit.guard import swallow
 from tracekit.inputs import Arguments, model_attributes, read_arguments
 from tracekit.notes import Notes
@@ -45,7 +45,7 @@ def arguments(span: Span, given: Arguments) -> None:
     if keeper is not None:
         try:
             keeper.kept_arguments, size = keep_arguments(given, capture)
-            keeper.kept_size += size
+            keeper.size += size
             return
         except NotPlain:
             # What comes out wins over what went in where both say the same, so it cannot wait either.
@@ -67,7 +67,7 @@ def output(span: Span, value: Any) -> None:
             return
     elif len(value) <= capture.limits.max_chars:
         keeper.kept_output = value
-        keeper.kept_size += len(value) + 1
+        keeper.size += len(value) + 1
         if span.kind == "llm":
             span.answered()
         return
@@ -90,12 +90,17 @@ def _kept(span: Span, keeper: RecordedSpan, value: Any) -> bool:
             return False
     elif not span.settled_kind and looks_like_an_answer(value):
         return False
-    packed = pack(value, span.capture) if type(value) is list and has_records(value) else None
+    kind, capture = type(value), span.capture
+    packed = pack(value, capture) if kind is list and has_records(value) else None
     try:
-        keeper.kept_output, size = freeze(value, span.capture) if packed is None else (packed, packed.size)
+        if packed is None:
+            limits = capture.limits
+            keeper.kept_output, size = copy_of(value, kind, capture, limits.max_depth, limits.max_chars)
+        else:
+            keeper.kept_output, size = packed, packed.size
     except NotPlain:
         return False
-    keeper.kept_size += size
+    keeper.size += size
     if answers:
         span.answered()
     return True

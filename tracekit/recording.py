@@ -87,7 +87,7 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
         self._end_time: int | None = None
         self._own: dict[str, Any] | None = None
         self.kept_arguments = self.kept_output = None
-        self.kept_size = 0
+        self.size = SPAN_BYTES
 
     # --- what it is --------------------------------------------------------------------------------------------------
     def get_span_context(self) -> SpanContext:
@@ -139,16 +139,6 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
         """Whether there are events, links, a status, or anything dropped."""
         none = type(self._events) is type(self._links) is tuple
         return not none or self._dropped > 0 or self._status is not RecordedSpan._status
-
-    @property
-    def size(self) -> int:
-        """About how many bytes the span holds, with what is still to be worked out."""
-        total = SPAN_BYTES + self.kept_size
-        if self._own is not None:
-            for value in self._own.values():
-                if type(value) is str:
-                    total += len(value)
-        return total
 
     def is_recording(self) -> bool:
         return self._end_time is None
@@ -262,6 +252,8 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
             for before in processors.ending:
                 before(self)
         self._end_time = at
+        if self._own is not None:
+            self.size += sum([len(value) for value in self._own.values() if type(value) is str])
         for after in processors.ended:
             after(self)
 

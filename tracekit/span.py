@@ -24,6 +24,7 @@ from tracekit.capture import Capture
 from tracekit.context import inherited_attributes
 from tracekit.conventions import Conventions
 from tracekit.current import attach, get_current
+from tracekit.deferred import SPAN_BYTES
 from tracekit.errors import exception_attributes, is_failure, type_name
 from tracekit.guard import guarded, swallow
 from tracekit.inputs import read_arguments
@@ -44,6 +45,7 @@ _KEY: Final = create_key("tracekit-span")
 #: under which a context holds OpenTelemetry's current span
 _OTEL_KEY: Final = next(iter(set_span_in_context(trace_api.INVALID_SPAN, Context())))
 _NO_CONTEXT: Final = Context()
+_NOTHING: Final[dict[str, Any]] = {}
 _CLIENT: Final = SpanKind.CLIENT
 _INTERNAL: Final = SpanKind.INTERNAL
 _set_item: Final = dict.__setitem__
@@ -237,7 +239,7 @@ class Span(Notes):
             self.put(work_out(*given))
         elif self.is_recording():
             keeper.later = (*keeper.later, functools.partial(work_out, *given))
-            keeper.kept_size += size
+            keeper.size += size
 
     def read_kept(self) -> None:
         """Read the arguments now."""
@@ -269,7 +271,7 @@ class Span(Notes):
             else:
                 if self._own:
                     fast.take(self._own)
-                if fast.kept_size:
+                if fast.size > SPAN_BYTES:
                     fast.defer(record.worked_out, self.kind, self.capture, self._runtime, self.provider)
             self._otel.end()
         except Exception as fault:  # noqa: BLE001
@@ -314,7 +316,7 @@ def start(
     encoded once for all spans that have them.
     """
     current = get_current()
-    inherited = inherited_attributes(current)
+    inherited = inherited_attributes(current) if current else _NOTHING
     fast = runtime.fast
     client = _CLIENT if kind in CALL_KINDS else _INTERNAL
     if fast is not None:
