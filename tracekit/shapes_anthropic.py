@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tracekit.messages import Message, Part, call_part, parts_of, text_part
-from tracekit.reading import as_count, get, text_of
+from tracekit.reading import as_count, get, is_list, text_of
 from tracekit.response import Response, provider_of
 from tracekit.usage import read_usage
 
@@ -28,7 +28,7 @@ def read_anthropic(value: Any) -> Response | None:
     if text_of(value, "type") != "message":
         return None
     content = get(value, "content")
-    if not isinstance(content, (list, tuple)):
+    if not is_list(content):
         return None
     model = text_of(value, "model")
     message: Message = {"role": text_of(value, "role") or "assistant", "parts": parts_of(content)}

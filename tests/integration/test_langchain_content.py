@@ -208,6 +208,20 @@ def test_failures_of_tools_are_errors_also_where_the_model_is_told_of_them(recor
     assert {span.status.description for span in spans.all()} == {"no such city"}
 
 
+def test_a_tool_is_called_with_its_own_arguments_whatever_was_recorded(record: Callable[..., Spans]) -> None:
+    spans = record()
+    basket = ["pear"]
+    inputs = {"basket": basket, "note": {"for": "Ada"}}
+    run_id = uuid4()
+    HANDLER.on_tool_start({"name": "fill"}, "", run_id=run_id, inputs=inputs)
+    assert inputs["basket"] is basket
+    basket.append("apple")
+    inputs["note"] = {"for": "nobody"}
+    HANDLER.on_tool_end("full", run_id=run_id)
+    [said] = spans.named("fill")
+    assert json.loads(said["gen_ai.tool.call.arguments"]) == {"basket": ["pear"], "note": {"for": "Ada"}}
+
+
 def test_sessions_users_tags_and_metadata(record: Callable[..., Spans]) -> None:
     spans = record()
     config = {**CONFIG, "tags": ["beta"], "metadata": {"conversation_id": "c-1", "user_id": 7, "tier": "plus"}}

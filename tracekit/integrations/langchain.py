@@ -22,7 +22,7 @@ from tracekit.emit import REQUEST
 from tracekit.guard import guarded, swallow
 from tracekit.integrations import langchain_reading as reading
 from tracekit.integrations.langchain_runs import Run, Runs
-from tracekit.reading import get, text_of
+from tracekit.reading import get, is_a, is_list, text_of
 
 __all__ = ["TracekitCallbackHandler", "trace_all"]
 
@@ -136,7 +136,8 @@ class TracekitCallbackHandler(BaseCallbackHandler):
             return
         _put_call_id(run, given.get("tool_call_id"))
         arguments = given.get("inputs")
-        record.arguments(run.span, arguments if isinstance(arguments, dict) else {"input": input_str})
+        # A copy: the tool is called with what is in the dict itself.
+        record.arguments(run.span, dict(arguments) if is_a(arguments, dict) else {"input": input_str})
 
     @guarded
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
@@ -197,7 +198,7 @@ def _begin_model(serialized: Any, asked: dict[str, Any], run_id: UUID, given: Ma
 def _name(serialized: Any, given: Mapping[str, Any], otherwise: str) -> str:
     """As LangChain's own tracer names runs."""
     path = get(serialized, "id")
-    last = path[-1] if isinstance(path, (list, tuple)) and path else None
+    last = path[-1] if is_list(path) and path else None
     return str(given.get("name") or text_of(serialized, "name") or last or otherwise)
 
 
@@ -243,7 +244,7 @@ def _put_input(run: Run, value: Any) -> None:
 
 def _is_unread(inputs: Any) -> bool:
     """What LangChain says while the input is a stream that nobody has read yet."""
-    return inputs in ("", {"input": ""}) if isinstance(inputs, (str, dict)) else False
+    return inputs in ("", {"input": ""}) if is_a(inputs, (str, dict)) else False
 
 
 def _late_input(run: Run, given: Mapping[str, Any]) -> None:
@@ -258,7 +259,7 @@ def _first_token(run: Run) -> None:
 
 
 def _put_call_id(run: Run, call_id: Any) -> None:
-    if isinstance(call_id, str) and call_id:
+    if is_a(call_id, str) and call_id:
         run.span.put({semconv.TOOL_CALL_ID: call_id, semconv.GEN_AI_TOOL_CALL_ID: call_id})
 
 
@@ -283,7 +284,7 @@ def _end(run_id: UUID, write: Callable[[Run], None] | None, error: Any = None) -
     run = _runs.pop(run_id)
     if run is None:
         return
-    failure = error if isinstance(error, BaseException) else None
+    failure = error if is_a(error, BaseException) else None
     try:
         if write is not None and run.span.is_recording():
             write(run)

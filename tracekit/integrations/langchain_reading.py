@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from tracekit.messages import MAX_MEDIA_CHARS, read_message
-from tracekit.reading import as_count, get, list_of, text_of
+from tracekit.reading import as_count, get, is_a, is_list, list_of, text_of
 from tracekit.response import Response, provider_of
 from tracekit.usage import Usage, read_usage, with_total
 
@@ -71,7 +71,7 @@ _MAX_ITEMS: Final = 1_000
 def is_message(value: Any) -> bool:
     """Whether the value is one of LangChain's message objects."""
     fields = getattr(type(value), "__pydantic_fields__", None)
-    return isinstance(fields, dict) and {"additional_kwargs", "content", "type"} <= fields.keys()
+    return is_a(fields, dict) and {"additional_kwargs", "content", "type"} <= fields.keys()
 
 
 def plain_message(value: Any) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def plain_message(value: Any) -> dict[str, Any]:
 
 
 def _content(content: Any, has_calls: bool) -> Any:
-    if not isinstance(content, (list, tuple)):
+    if not is_list(content):
         return content
     blocks = [_block(block) for block in content if not (has_calls and text_of(block, "type") in _CALL_BLOCKS)]
     if all(type(block) is dict and block.get("type") == "text" for block in blocks):
@@ -150,7 +150,7 @@ def _some(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
 
 def _messages(value: Any) -> Any:
     """A graph's messages; ``("user", "text")`` is taken for one, as LangChain does."""
-    if not isinstance(value, (list, tuple)):
+    if not is_list(value):
         return plain(value)
     return [
         {"role": _ROLES.get(item[0], item[0]), "content": item[1]} if _is_pair(item) else plain(item)
@@ -198,7 +198,7 @@ def read_result(result: Any) -> Response:
     output = get(result, "llm_output")
     response = Response(id=text_of(output, "id"), model=text_of(output, "model_name") or text_of(output, "model"))
     first = list_of(result, "generations")[:1]
-    for generation in first[0] if first and isinstance(first[0], (list, tuple)) else first:
+    for generation in first[0] if first and is_list(first[0]) else first:
         _add_generation(response, generation)
     if response.usage is None:
         response.usage = read_usage(get(output, "token_usage") or get(output, "usage"))
