@@ -138,11 +138,15 @@ class Exporter:
     def close(self, timeout: float | None = None) -> FlushResult:
         """Send what is left, at most ``timeout`` seconds (default: the setting), keep the rest on disk, and stop. A
         second call does nothing."""
-        if self._closed or self._thread is None:
-            self._closed = True
+        if self._closed:
             return self.ledger.result()
         deadline = time.monotonic() + (self._config.exit_timeout if timeout is None else timeout)
         ledger, sender = self.ledger, self._sender
+        if self._thread is None and self._queue:
+            self._start()
+        if self._thread is None:
+            self._write_down(deadline)
+            return ledger.result()
         target = ledger.ended
         sender.hurry()
         self._await(lambda: ledger.settled >= target and sender.idle, target, deadline - time.monotonic())
@@ -186,8 +190,8 @@ class Exporter:
     def _await(self, reached: Callable[[], bool], target: int, timeout: float) -> None:
         deadline = time.monotonic() + max(0.0, timeout)
         self._wanted = max(self._wanted, target)
-        if self._thread is not None:
-            self._bell.ring()
+        if self._queue or self._thread is not None:
+            self._wake()
         while not reached() and not self._closed:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -201,12 +205,28 @@ class Exporter:
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, args=(self._sender,), name="tracekit-export", daemon=True)
+            try:
                 self._sender.start()
-                thread = threading.Thread(target=self._run, args=(self._sender,), name="tracekit-export", daemon=True)
                 thread.start()
-                self._thread = thread
-                at_end_of_worker(self.close, lambda: self.flush(self._config.exit_timeout))
+            except RuntimeError as error:  # there are too many, or the interpreter is about to end
+                warn_once("threads", "spans wait for a thread that sends them, and none can be started (%s)", error)
+                return
+            self._thread = thread
+            at_end_of_worker(self.close, lambda: self.flush(self._config.exit_timeout))
+
+    def _write_down(self, deadline: float) -> None:
+        """End without a thread: none was needed, or none can be had, and what waits is written to disk from here."""
+        self._closed = True
+        self._sender.stop()
+        while self._queue and time.monotonic() < deadline:
+            batch = self._take(self._sender.batch_bytes)
+            if batch.spans:
+                self._sender.offer(batch)
+        self._spool.close()
+        self._say_what_is_left()
 
     def _after_fork(self) -> None:
         """The parent sends its own spans; the child begins with none."""

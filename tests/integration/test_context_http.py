@@ -258,6 +258,10 @@ kept.append(kept)
 """
 
 
+@pytest.mark.skipif(
+    sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)),
+    reason="these two start no thread at the end (mended in 3.12.2): the next process sends the spans",
+)
 def test_those_still_open_when_the_process_ends(collector_process: CollectorProcess) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TRACEKIT_PROJECT": "open"}
     command = [sys.executable, "-c", PROGRAM, collector_process.http]
