@@ -19,7 +19,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final, cast, get_args, overload
 
 from tracekit.evals.api import AnnotatorKind, Evaluator, Judge, NotApplicable, Score, Subject, text_of
@@ -28,6 +28,8 @@ from tracekit.evals.registry import register
 
 #: names the folder from which the collector's rules may load functions; without it they may load none
 VARIABLE: Final = "TRACEKIT_EVALUATORS_FOLDER"
+#: files that many functions are said to be from
+_ANYBODYS: Final = frozenset(("<string>", "<stdin>"))
 _MOST_BYTES: Final = 1_000_000
 _MOST_SCORES: Final = 1_000
 _KINDS: Final = get_args(AnnotatorKind)
@@ -246,12 +248,25 @@ def evaluator(
 
 def _source(function: Callable[..., Any]) -> str:
     """A hash that changes with the function's source, or with its code where the source is not to be had."""
+    code = getattr(function, "__code__", None)
     try:
+        if code is not None and code.co_filename in _ANYBODYS:
+            raise OSError("what is known of that name need not be this function's")
         told = inspect.getsource(function)
     except Exception:  # noqa: BLE001 - there is no file, or it says something else by now, which need not be Python
-        code = getattr(function, "__code__", None)
-        told = repr((code.co_code, code.co_names)) if code is not None else type(function).__qualname__
+        told = type(function).__qualname__ if code is None else repr(_compiled(code))
     return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _compiled(code: CodeType) -> tuple[Any, ...]:
+    """What a function does, the same in every process of this version of Python."""
+    return code.co_code, code.co_names, [_constant(value) for value in code.co_consts]
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, CodeType):
+        return _compiled(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else value
 
 
 # --- from files -------------------------------------------------------------------------------------------------------
