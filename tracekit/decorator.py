@@ -154,8 +154,8 @@ class Traced:
                 stream = streamed(span, result, self.output)
                 if stream is not None:
                     return stream
-            if self.output and result is not None and span.recording and not span.has_output:
-                record.output(span, result)
+            if self.output:
+                span.returned(result)
         except Exception as error:  # noqa: BLE001
             swallow("output", error)
         span.end()

@@ -107,17 +107,17 @@ class Exporter:
             waiting = len(queue)
             held = self._bytes + size
             crowded = held > room.crowd_bytes or waiting >= room.crowd or self._closed
-            if crowded and (held > room.bytes or waiting >= room.spans or self._closed):
-                self.ledger.dropped += 1
-                waiting = -1
-            else:
+            fits = not crowded or (held <= room.bytes and waiting < room.spans and not self._closed)
+            if fits:
                 queue.append(span)
                 self._sizes.append(size)
                 self._bytes = held
-        if waiting in _WAKE_AT:
+            else:
+                self.ledger.dropped += 1
+        if fits and waiting in _WAKE_AT:
             self._wake()
         if crowded:
-            self._crowded(waiting >= 0)
+            self._crowded(fits)
 
     def flush(self, timeout: float) -> FlushResult:
         """Wait until all that has ended by now is acknowledged or lost, at most ``timeout`` seconds."""
@@ -181,7 +181,7 @@ class Exporter:
 
     def _crowded(self, fitted: bool) -> None:
         """Spans end faster than one thread can encode them: let it have the interpreter for its slice of time, rather
-        than drop them."""
+        than drop them; say so where one was dropped."""
         if not fitted and not self._closed:
             warn_once("full", "the queue of spans is full; spans are dropped and counted, see tracekit.stats()")
         if fitted and not self._sender.blocked:

@@ -21,7 +21,7 @@ _DICTS: Final = {dict}
 _FEW: Final = 16
 _EVERY: Final = 8
 #: once some told too little, all are measured for so many values
-_WARY: Final = 1_000
+_WARY_FOR: Final = 1_000
 #: records with more text than that, on average, are copied: to copy text costs more than to look at many parts
 _LONG: Final = 512
 
@@ -55,7 +55,7 @@ def pack(value: dict[str, Any] | list[Any], capture: Capture) -> Kept | None:
         return None
     if len(packed) <= limits.max_chars:
         return keep(packed)
-    _wary = _WARY
+    _wary = _WARY_FOR
     return None
 
 
@@ -73,7 +73,7 @@ def keep_arguments(given: dict[str, Any], capture: Capture) -> tuple[dict[str, A
         elif kind in SCALARS:
             pass
         elif kind in CONTAINERS:
-            if kind is list and len(item) > _FEW and has_records(item):
+            if kind is list and has_records(item):
                 packed = pack(given, capture)
                 if packed is not None:
                     return packed, packed.size
@@ -84,6 +84,20 @@ def keep_arguments(given: dict[str, Any], capture: Capture) -> tuple[dict[str, A
     if total > limits.max_chars:
         raise NotPlain
     return given, total
+
+
+def keep_result(value: Any, kind: type, capture: Capture) -> tuple[Any, int]:
+    """A text or a container as nobody else can change it, and about how many characters it makes. Raises NotPlain."""
+    limits = capture.limits
+    if kind is str:
+        if len(value) > limits.max_chars:
+            raise NotPlain
+        return value, len(value) + 1
+    if kind is list and has_records(value):
+        packed = pack(value, capture)
+        if packed is not None:
+            return packed, packed.size
+    return copy_of(value, kind, capture, limits.max_depth, limits.max_chars)
 
 
 def has_records(value: list[Any]) -> bool:

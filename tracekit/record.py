@@ -13,13 +13,13 @@ from tracekit import inputs, semconv
 from tracekit.capture import Capture
 from tracekit.documents import Document, read_documents
 from tracekit.emit import embedding_attributes
-from tracekit.freeze import NotPlain, copy_of
+from tracekit.freeze import NotPlain
 from tracekit.guard import swallow
 from tracekit.inputs import Arguments, model_attributes, read_arguments
 from tracekit.notes import Notes
 from tracekit.objects import said
 from tracekit.outputs import looks_like_an_answer, put_answer, put_documents, read_output, read_response, surely_answers
-from tracekit.packed import has_records, is_clean, keep_arguments, pack, unpack
+from tracekit.packed import is_clean, keep_arguments, keep_result, unpack
 from tracekit.reading import is_a
 from tracekit.response import Response
 from tracekit.slabs import Kept
@@ -55,21 +55,10 @@ def arguments(span: Span, given: Arguments) -> None:
 
 def output(span: Span, value: Any) -> None:
     """Record what came out: a model's answer, documents, vectors, or any value."""
-    capture = span.capture
-    if value is None or not capture.values:
+    if value is None or not span.capture.values:
         return
-    kind = type(value)
     keeper = span.keeper
-    if keeper is None or kind not in _KEPT or span.kind in _CALLS:
-        pass
-    elif kind is not str:
-        if _kept(span, keeper, value):
-            return
-    elif len(value) <= capture.limits.max_chars:
-        keeper.kept_output = value
-        keeper.size += len(value) + 1
-        if span.kind == "llm":
-            span.answered()
+    if keeper is not None and type(value) in _KEPT and span.kind not in _CALLS and _kept(span, keeper, value):
         return
     span.read_kept()
     read_output(span, value)
@@ -82,22 +71,17 @@ def answer(span: Span, response: Response) -> None:
 
 
 def _kept(span: Span, keeper: RecordedSpan, value: Any) -> bool:
-    """Whether a container that came out can wait. What it means for the spans around this one cannot."""
+    """Whether a result can wait. What it means for the spans around this one cannot."""
+    kind = type(value)
     answers: bool | None = False
     if span.kind == "llm":
-        answers = surely_answers(value)
+        answers = kind is str or surely_answers(value)
         if answers is None:
             return False
     elif not span.settled_kind and looks_like_an_answer(value):
         return False
-    kind, capture = type(value), span.capture
-    packed = pack(value, capture) if kind is list and has_records(value) else None
     try:
-        if packed is None:
-            limits = capture.limits
-            keeper.kept_output, size = copy_of(value, kind, capture, limits.max_depth, limits.max_chars)
-        else:
-            keeper.kept_output, size = packed, packed.size
+        keeper.kept_output, size = keep_result(value, kind, span.capture)
     except NotPlain:
         return False
     keeper.size += size

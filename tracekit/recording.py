@@ -248,9 +248,8 @@ class RecordedSpan(Deferred, trace_api.Span, ReadableSpan):
             return
         processors = self.tracer.processors
         at = time_ns() if end_time is None else end_time
-        if processors.ending:
-            for before in processors.ending:
-                before(self)
+        for before in processors.ending:
+            before(self)
         self._end_time = at
         if self._own is not None:
             self.size += sum([len(value) for value in self._own.values() if type(value) is str])
@@ -345,9 +344,8 @@ class FastTracer:
         span = RecordedSpan(self, name, kind, trace_id, span_id, up, flags, state, static, inherited, at)
         if own or links or self._limited:
             _complete(span, own, links)
-        if self.processors.starting:
-            for starting in self.processors.starting:
-                starting(span, context)
+        for starting in self.processors.starting:
+            starting(span, context)
         return span
 
     def _under(self, above: Any) -> tuple[int, SpanContext | None, int, TraceState]:

@@ -54,7 +54,6 @@ _set_item: Final = dict.__setitem__
 class Span(Notes):
     """One running span. ``kind`` is one of ``tracekit.semconv.OPENINFERENCE_KINDS``."""
 
-    # What is read of every span is set on each: Python takes several times as long to find a class's default.
     #: the span itself where it is tracekit's own and can work out attributes when they are read
     _fast: RecordedSpan | None = None
     #: the same where what it is given may be kept for later
@@ -72,6 +71,7 @@ class Span(Notes):
         self.settled_kind = settled_kind
         self.capture = capture
         self._runtime = runtime
+        # What is read of every span is set on each: Python takes several times as long to find a class's default.
         self._live = self._ended = False
         self._own: dict[str, Any] | None = None
         self.provider: str | None = None
@@ -271,7 +271,7 @@ class Span(Notes):
             else:
                 if self._own:
                     fast.take(self._own)
-                if fast.size > SPAN_BYTES:
+                if fast.size > SPAN_BYTES:  # something is kept
                     fast.defer(record.worked_out, self.kind, self.capture, self._runtime, self.provider)
             self._otel.end()
         except Exception as fault:  # noqa: BLE001

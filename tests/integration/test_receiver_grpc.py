@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -34,20 +33,20 @@ def send(channel: grpc.Channel, body: bytes, **kwargs: Any) -> bytes:
     return answer
 
 
-@contextmanager
-def fails_with(code: grpc.StatusCode, *, retry: bool) -> Iterator[None]:
-    """With the status in the details too; ``retry`` says whether the sender is told to come again."""
+def refused(channel: grpc.Channel, body: bytes, **kwargs: Any) -> tuple[grpc.StatusCode, bool]:
+    """With what, and whether the sender is told to come again. The details say the same as the status."""
     with pytest.raises(grpc.RpcError) as raised:
-        yield
+        send(channel, body, **kwargs)
     error: Any = raised.value
-    assert (error.code(), bool(error.details())) == (code, True)
+    assert error.details()
     details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
-    if details is not None:
-        status = Status.FromString(details)
-        assert (status.code, status.message) == (code.value[0], error.details())
-        found = [RetryInfo.FromString(detail.value) for detail in status.details if detail.Is(RetryInfo.DESCRIPTOR)]
-        assert all(info.retry_delay.ToMilliseconds() >= 1000 for info in found)
-    assert (details is not None and bool(found)) == retry
+    if details is None:
+        return error.code(), False
+    status = Status.FromString(details)
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    found = [RetryInfo.FromString(detail.value) for detail in status.details if detail.Is(RetryInfo.DESCRIPTOR)]
+    assert all(info.retry_delay.ToMilliseconds() >= 1000 for info in found)
+    return error.code(), bool(found)
 
 
 def test_spans_are_stored(collector_process: CollectorProcess, channel: grpc.Channel):
@@ -66,21 +65,19 @@ def test_single_bad_spans_are_a_partial_success(collector_process: CollectorProc
 
 @pytest.mark.parametrize("body", [b"\xff\xff garbage", protobuf(export_request())[:-7]])
 def test_malformed_bodies(channel: grpc.Channel, body: bytes):
-    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, retry=False):
-        send(channel, body)
+    assert refused(channel, body) == (grpc.StatusCode.INVALID_ARGUMENT, False)
 
 
 def test_nothing_but_bad_spans(channel: grpc.Channel):
     message = export_request(3)
     message.resource_spans[0].scope_spans[0].spans[0].span_id = bytes(8)
-    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, retry=False):
-        send(channel, protobuf(message))
+    assert refused(channel, protobuf(message)) == (grpc.StatusCode.INVALID_ARGUMENT, False)
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_bodies_over_the_limit_shall_not_come_again(channel: grpc.Channel, compression: grpc.Compression):
-    with fails_with(grpc.StatusCode.RESOURCE_EXHAUSTED, retry=False):
-        send(channel, bytes(33 * 1024 * 1024), compression=compression)
+    found = refused(channel, bytes(33 * 1024 * 1024), compression=compression)
+    assert found == (grpc.StatusCode.RESOURCE_EXHAUSTED, False)
 
 
 def test_large_bodies_pass(collector_process: CollectorProcess, channel: grpc.Channel):
@@ -118,8 +115,7 @@ def test_a_database_that_cannot_be_written_is_unavailable_and_nothing_is_lost(st
         answer = collector.post("/v1/traces", body, PROTOBUF)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert Status.FromString(answer.body).code == grpc.StatusCode.UNAVAILABLE.value[0]
-        with fails_with(grpc.StatusCode.UNAVAILABLE, retry=True):
-            send(channel, body)
+        assert refused(channel, body) == (grpc.StatusCode.UNAVAILABLE, True)
         assert collector.get("/readyz").status == 503
         assert collector.get("/healthz").status == 200
         resource.prlimit(collector.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

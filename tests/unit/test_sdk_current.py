@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import Token
+from contextvars import ContextVar
 from types import SimpleNamespace
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
-from opentelemetry.context.context import _RuntimeContext
 
 from tracekit import current
 from tracekit.stepping import leave
@@ -27,21 +26,8 @@ def test_it_is_opentelemetrys_own() -> None:
 
 
 def test_another_kind_of_context_is_asked_through_the_api() -> None:
-    class Other(_RuntimeContext):
-        """Keeps contexts in something that only looks like a context variable."""
-
-        _current_context = SimpleNamespace(get=None, set=None)
-
-        def attach(self, context: Context) -> Token[Context]:
-            raise NotImplementedError
-
-        def get_current(self) -> Context:
-            raise NotImplementedError
-
-        def detach(self, token: Token[Context]) -> None:
-            raise NotImplementedError
-
-    api = SimpleNamespace(_RUNTIME_CONTEXT=Other(), get_current=object(), attach=object())
+    other = SimpleNamespace(_current_context=ContextVar("another's"))
+    api = SimpleNamespace(_RUNTIME_CONTEXT=other, get_current=object(), attach=object())
     assert current.functions(api) == (api.get_current, api.attach)
     del api._RUNTIME_CONTEXT
     assert current.functions(api) == (api.get_current, api.attach)

@@ -254,23 +254,25 @@ def test_the_applications_random_numbers_stay_what_they_are(make: Make, server: 
     assert [random.random() for _ in range(3)] == expected
 
 
-def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As at a limit of threads, and as Python 3.12.0 and 3.12.1 are from the end of the main thread on."""
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """As at a limit of threads, and as in Python 3.12.0 and 3.12.1 from the end of the main thread on; until undone."""
 
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", start)
+        yield limited
 
 
 def test_spans_wait_while_no_thread_can_be_started(
-    make: Make, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Make, no_threads: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
-    with monkeypatch.context() as limited:
-        _no_threads(limited)
-        put(exporter, 600)
-        assert exporter.flush(0.01) == FlushResult(0, 600, 0)
+    put(exporter, 600)
+    assert exporter.flush(0.01) == FlushResult(0, 600, 0)
+    no_threads.undo()
     assert exporter.flush(30) == FlushResult(600, 0, 0)
     assert [record.message for record in caplog.records] == [
         "spans wait for a thread that sends them, and none can be started (can't start new thread)"
@@ -278,15 +280,14 @@ def test_spans_wait_while_no_thread_can_be_started(
 
 
 def test_and_are_on_disk_for_later_where_none_could_be(
-    make: Make, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Make, server: Server, no_threads: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
-    with monkeypatch.context() as limited:
-        _no_threads(limited)
-        put(exporter, 600)
-        assert exporter.close(30) == FlushResult(0, 600, 0)
+    put(exporter, 600)
+    assert exporter.close(30) == FlushResult(0, 600, 0)
     assert exporter.stats(0).spooled == 600 and not server.asked
     assert caplog.records[-1].message == "600 spans were not delivered; they are kept on disk and sent later"
+    no_threads.undo()
     exporter.reconfigure(exporter._config)
     put(exporter, 1)
     assert exporter.flush(30) == FlushResult(601, 0, 0)

@@ -64,6 +64,19 @@ def test_the_application_s_output_wins(spans: Recorded) -> None:
     assert parsed(attributes["output.value"]) == {"answer": 42}
 
 
+def test_what_comes_after_the_end_is_not_recorded(spans: Recorded) -> None:
+    @trace(name="early")
+    def early(question: str) -> str:
+        handle = tracekit.current_span()
+        handle.end()
+        handle.set_output("set after the end")
+        return "returned after the end"
+
+    early("why?")
+    attributes = spans.attributes("early")
+    assert attributes["input.value"] == "why?" and "output.value" not in attributes
+
+
 def test_a_model_call_by_hand(spans: Recorded) -> None:
     with trace.span("call", kind="llm") as span:
         span.set_model("claude-sonnet-4-5", response_model="claude-sonnet-4-5-20250929")

@@ -249,13 +249,17 @@ def evaluator(
 def _source(function: Callable[..., Any]) -> str:
     """A hash that changes with the function's source, or with its code where the source is not to be had."""
     code = getattr(function, "__code__", None)
-    try:
-        if code is not None and code.co_filename in _ANYBODYS:
-            raise OSError("what is known of that name need not be this function's")
-        told = inspect.getsource(function)
-    except Exception:  # noqa: BLE001 - there is no file, or it says something else by now, which need not be Python
+    told = _written(function) if code is None or code.co_filename not in _ANYBODYS else None
+    if told is None:
         told = type(function).__qualname__ if code is None else repr(_compiled(code))
     return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _written(function: Callable[..., Any]) -> str | None:
+    try:
+        return inspect.getsource(function)
+    except Exception:  # noqa: BLE001 - there is no file, or it says something else by now, which need not be Python
+        return None
 
 
 def _compiled(code: CodeType) -> tuple[Any, ...]:
